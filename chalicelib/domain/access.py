@@ -1,0 +1,77 @@
+"""The gate: may the next call start, and for how long? A pure decision over two wallets."""
+
+from dataclasses import dataclass
+
+from chalicelib.domain.accounts import AccountStatus, GatePolicy, SubAccount, Workspace
+from chalicelib.domain.errors import PriceMissing
+from chalicelib.domain.rating import VOICE, Price, PriceType, card_in_force, rate, rebilled_price
+from chalicelib.domain.wallet import Wallet
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The call may start and can be paid for `max_seconds`."""
+
+    max_seconds: int
+    sub_account_pays: bool
+
+
+@dataclass(frozen=True)
+class Denied:
+    """No new call. `scope` says whose trouble it is: `workspace` or `sub_account`."""
+
+    code: str
+    scope: str
+    detail: str
+
+
+def decide(
+    workspace: Workspace,
+    workspace_wallet: Wallet,
+    sub_account: SubAccount,
+    sub_account_wallet: Wallet,
+    now_ms: int,
+) -> Allowed | Denied:
+    """Decide over one call that wants to start now.
+
+    The workspace's wallet always counts; the sub-account's only while re-billing makes it pay.
+    """
+    if workspace.status is AccountStatus.PAUSED:
+        return Denied("workspace_paused", "workspace", "This workspace is paused: no new calls start.")
+    if sub_account.status is AccountStatus.PAUSED:
+        return Denied("sub_account_paused", "sub_account", "This sub-account is paused: no new calls start.")
+    try:
+        cost, price = _prices(workspace, sub_account, now_ms)
+    except PriceMissing as missing:
+        return Denied("price_missing", "sub_account", f"{missing.detail} Set one, or say that it is not billed.")
+    longest = _affordable_seconds(workspace_wallet, cost, None, workspace.gate)
+    if longest is None:
+        return Denied("workspace_wallet_empty", "workspace", "The workspace's wallet cannot pay for another call.")
+    if price is None or price.price_type is PriceType.ABSORB:
+        return Allowed(longest, sub_account_pays=False)
+    own = _affordable_seconds(sub_account_wallet, price, cost, workspace.gate)
+    if own is None:
+        return Denied("sub_account_wallet_empty", "sub_account", "The sub-account's wallet cannot pay another call.")
+    return Allowed(min(longest, own), sub_account_pays=True)
+
+
+def _prices(workspace: Workspace, sub_account: SubAccount, now_ms: int) -> tuple[Price, Price | None]:
+    cost_card = card_in_force(workspace.cost_cards, now_ms)
+    cost = cost_card.prices.get(VOICE) if cost_card else None
+    if cost is None:
+        raise PriceMissing(VOICE, "workspace")
+    return cost, rebilled_price(card_in_force(sub_account.rebilling_cards, now_ms), VOICE)
+
+
+def _affordable_seconds(wallet: Wallet, price: Price, cost: Price | None, policy: GatePolicy) -> int | None:
+    """The longest call in whole seconds that the wallet can pay, or None where it may not start one."""
+    if wallet.available_micros <= 0:
+        return None
+    low, high = 0, policy.max_call_seconds
+    while low < high:  # what a call costs never falls with its length, so halving finds the exact second
+        middle = (low + high + 1) // 2
+        if rate(middle * 1000, VOICE, price, 0, cost).amount_micros <= wallet.available_micros:
+            low = middle
+        else:
+            high = middle - 1
+    return low if low >= min(policy.min_start_seconds, policy.max_call_seconds) else None

@@ -1,0 +1,1 @@
+"""Floor 2: other people's APIs. Never meets storage."""
