@@ -1,12 +1,14 @@
 """JSON from outside: UTF-8, no NaN or Infinity, numbers never as floats, and no deeper than anybody needs."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.errors import Malformed
 
 MAX_DEPTH = 64
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def load(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
@@ -25,22 +27,15 @@ def load(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 def _check_depth(text: str, max_depth: int) -> None:
     """Count brackets before parsing: the parser itself would go as deep as the sender likes."""
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    if text.count("[") + text.count("{") <= max_depth:
+        return
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in ("[", "{"):
             depth += 1
             if depth > max_depth:
                 raise Malformed("json_too_deep", f"The body is nested deeper than {max_depth} levels.")
-        elif character in "]}":
+        elif token[0] in ("]", "}"):
             depth -= 1
 
 

@@ -116,8 +116,9 @@ class UsageEvent:
 
         Only what moves money counts: a repeat with another wording of its outcome is still a repeat.
         """
-        facts = [self.source, self.event_id, self.meter, self.agent_id, None if self.agent_id else self.sub_account_id]
-        facts += [self.connected, self.answered_at_ms, self.ended_at_ms, self.quantity]
+        whose = self.agent_id or self.sub_account_id
+        times = (self.answered_at_ms, self.ended_at_ms)
+        facts = (self.source, self.event_id, self.meter, whose, self.connected, *times, self.quantity)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
