@@ -20,7 +20,8 @@ def validate(model: type[M], value: Any, prefix: str = "") -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         param = _path(prefix, first["loc"])
-        raise Invalid(param or "body", f"{param or 'The body'}: {first['msg']}.") from error
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise Invalid(param or "body", f"{param or 'The body'}: {message}.") from error
 
 
 def _path(prefix: str, location: tuple[int | str, ...]) -> str:

@@ -79,3 +79,8 @@ def owning_workspace(account_id: str) -> str | None:
     if prefix not in ("sa", "whe") or not workspace_part or not own_part:
         return None
     return f"ws_{workspace_part}"
+
+
+def agent_provider(source: str) -> Provider:
+    """Under which provider a source's agents are assigned: its own name, and CloudEvents for any other."""
+    return Provider(source) if source in Provider.__members__.values() else Provider.CLOUDEVENTS

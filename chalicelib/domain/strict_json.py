@@ -20,9 +20,12 @@ def load(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
     try:
         text = body.decode("utf-8")
         _check_depth(text, max_depth)
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        value = json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        if "\\ud" in text.lower():  # half of a surrogate pair is no character, and nothing could store it
+            json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Malformed("malformed_json", f"The body is not JSON: {error}.") from error
+    return value
 
 
 def _check_depth(text: str, max_depth: int) -> None:

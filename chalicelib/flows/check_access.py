@@ -1,0 +1,45 @@
+"""The gate: asked before a call starts, answered from one read."""
+
+from dataclasses import dataclass
+
+from ulid import ULID
+
+from chalicelib.clock import now_ms
+from chalicelib.domain.access import Allowed, Denied, decide
+from chalicelib.domain.accounts import AccountStatus
+from chalicelib.domain.wallet import WalletStatus
+from chalicelib.storage.gate import read_for_gate
+from chalicelib.telemetry import logger
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """One answer of the gate, with what it saw."""
+
+    id: str
+    answer: Allowed | Denied
+    workspace_wallet: WalletStatus
+    sub_account_wallet: WalletStatus
+
+
+def check_access(sub_account_id: str) -> GateDecision:
+    """Whether a sub-account's next call may start.
+
+    Raises:
+        NotFound: no such sub-account. Unavailable: nobody knows; that is never a no.
+    """
+    workspace, workspace_wallet, sub_account, sub_account_wallet = read_for_gate(sub_account_id)
+    answer = decide(workspace, workspace_wallet, sub_account, sub_account_wallet, now_ms())
+    decision = GateDecision(
+        id=f"gte_{ULID()}",
+        answer=answer,
+        workspace_wallet=workspace_wallet.status(frozen=workspace.status is AccountStatus.PAUSED),
+        sub_account_wallet=sub_account_wallet.status(frozen=sub_account.status is AccountStatus.PAUSED),
+    )
+    if isinstance(answer, Denied):
+        balances = {
+            "workspace_micros": workspace_wallet.balance_micros,
+            "own_micros": sub_account_wallet.balance_micros,
+        }
+        logger.info("gate_denied", extra={"decision_id": decision.id, "code": answer.code, **balances})
+    return decision

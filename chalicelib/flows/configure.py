@@ -1,0 +1,128 @@
+"""Workspaces and sub-accounts are made and set: costs, re-billing, voice agents and endpoints."""
+
+import base64
+import secrets
+from collections.abc import Collection
+
+from chalicelib.clock import now_ms
+from chalicelib.domain.accounts import GatePolicy, Provider, SubAccount, VoiceEndpoint, Workspace
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.rating import (
+    DEFAULT_COST_PER_MINUTE_MICROS,
+    VOICE,
+    Price,
+    PriceType,
+    RateCard,
+    card_in_force,
+)
+from chalicelib.domain.wallet import Wallet
+from chalicelib.flows import redrive_usage
+from chalicelib.flows.ids import new_id_inside, new_workspace_id
+from chalicelib.gateways.voice import ADAPTERS
+from chalicelib.storage import accounts
+
+SECRET_BYTES = 32
+
+
+def create_workspace(
+    name: str, currency: str, owner_email: str, gate: GatePolicy, credit_limit_micros: int
+) -> Workspace:
+    """Make a workspace with an empty wallet, at the platform's usual cost from the beginning of time."""
+    usual_cost = RateCard(0, prices={VOICE: Price(PriceType.FIXED, DEFAULT_COST_PER_MINUTE_MICROS)})
+    workspace = Workspace(
+        id=new_workspace_id(),
+        name=name,
+        currency=currency,
+        owner_email=owner_email,
+        created_at_ms=now_ms(),
+        cost_cards=(usual_cost,),
+        gate=gate,
+    )
+    accounts.create_workspace(workspace, Wallet(workspace.id, currency, 0, credit_limit_micros))
+    return workspace
+
+
+def create_sub_account(workspace_id: str, name: str, credit_limit_micros: int) -> SubAccount:
+    """Make a sub-account with an empty wallet in its workspace's currency, not re-billed.
+
+    Raises:
+        NotFound: no such workspace.
+    """
+    workspace = accounts.get_workspace(workspace_id)
+    sub_account = SubAccount(new_id_inside("sa", workspace_id), workspace_id, name, now_ms())
+    accounts.create_sub_account(sub_account, Wallet(sub_account.id, workspace.currency, 0, credit_limit_micros))
+    return sub_account
+
+
+def set_cost(workspace_id: str, card: RateCard) -> Workspace:
+    """Set what the platform charges a workspace, from the card's date on.
+
+    Raises:
+        NotFound: no such workspace. Conflict: too many price changes.
+    """
+    accounts.add_cost_card(workspace_id, card)
+    redrive_usage.ask_for_price(workspace_id)
+    return accounts.get_workspace(workspace_id)
+
+
+def set_rebilling(sub_account_id: str, card: RateCard, below_cost_accepted: Collection[str]) -> SubAccount:
+    """Set what an agency charges its client, from the card's date on.
+
+    `below_cost_accepted` names the meters that may be sold at a loss.
+
+    Raises:
+        NotFound: no such sub-account. Conflict: too many price changes.
+        Invalid: on with nothing to bill, or a price below cost that was not accepted; names the field.
+    """
+    sub_account = accounts.get_sub_account(sub_account_id)
+    if card.enabled and not any(card.prices.values()):
+        raise Invalid("voice", "Re-billing is on, but nothing is billed: enable voice or a meter.", "nothing_to_bill")
+    if card.enabled:
+        _refuse_below_cost(accounts.get_workspace(sub_account.workspace_id), card, below_cost_accepted)
+    accounts.add_rebilling_card(sub_account, card)
+    redrive_usage.ask_for_price(sub_account.workspace_id, sub_account_id)
+    return accounts.get_sub_account(sub_account_id)
+
+
+def _refuse_below_cost(workspace: Workspace, card: RateCard, accepted: Collection[str]) -> None:
+    costs = card_in_force(workspace.cost_cards, card.effective_at_ms)
+    for meter, price in card.prices.items():
+        cost = costs.prices.get(meter) if costs else None
+        if not price or not cost or meter in accepted or price.price_type is not PriceType.FIXED:
+            continue
+        if price.price_per_unit_micros < cost.price_per_unit_micros:
+            param = "voice.price_per_minute" if meter == VOICE else f"meters.{meter}.price_per_unit"
+            detail = f"{param} is below what the workspace pays itself. Set accept_below_cost to sell at a loss."
+            raise Invalid(param, detail, "price_below_cost")
+
+
+def assign_agent(sub_account_id: str, provider: Provider, agent_id: str) -> SubAccount:
+    """Say that a voice agent's calls are this sub-account's; events that waited for it are posted.
+
+    Raises:
+        NotFound: no such sub-account. Unavailable: say it again, it does no harm.
+    """
+    sub_account = accounts.get_sub_account(sub_account_id)
+    accounts.assign_agent(provider, agent_id, sub_account, now_ms())
+    redrive_usage.ask_for_agent(sub_account.workspace_id, agent_id)
+    return sub_account
+
+
+def create_endpoint(workspace_id: str, provider: Provider, secret: str | None) -> VoiceEndpoint:
+    """Make a webhook address for one voice platform.
+
+    Raises:
+        NotFound: no such workspace. Invalid: this platform signs with a secret of its own, and it is missing.
+    """
+    accounts.get_workspace(workspace_id)
+    if secret is None and not ADAPTERS[provider].SECRET_IS_OURS:
+        raise Invalid("secret", f"secret is required: {provider} signs with a secret of its own. Paste it here.")
+    endpoint = VoiceEndpoint(
+        id=new_id_inside("whe", workspace_id, letters=26),
+        workspace_id=workspace_id,
+        provider=provider,
+        secret=secret or f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}",
+        created_at_ms=now_ms(),
+    )
+    accounts.create_endpoint(endpoint)
+    return endpoint

@@ -1,0 +1,84 @@
+"""A finished call comes in: it is read, put on the queue, and only then acknowledged."""
+
+from collections.abc import Sequence
+
+from chalicelib.clock import now_ms
+from chalicelib.domain.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from chalicelib.domain.usage import Report, UsageEvent
+from chalicelib.gateways import queue
+from chalicelib.gateways.voice import ADAPTERS, cloudevents
+from chalicelib.gateways.voice.delivery import Delivery
+from chalicelib.storage import accounts, usage_events
+from chalicelib.telemetry import logger
+
+
+def ingest_events(body: bytes) -> list[UsageEvent]:
+    """Accept CloudEvents, one or a batch, from the platform itself; each names its sub-account.
+
+    Raises:
+        Malformed, Invalid: the body, or a field of an event, is wrong: then none of them is accepted.
+        Unavailable: they are not all on the queue; sending them again does no harm.
+    """
+    reports = cloudevents.read_events(body)
+    for number, report in enumerate(reports):
+        if report.sub_account_id is None:
+            raise _unknown_subject(number, len(reports))
+    known = _known_sub_accounts(reports)
+    received_at_ms = now_ms()
+    return _accept([UsageEvent.from_report(report, known[_subject(report)], received_at_ms) for report in reports])
+
+
+def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tuple[list[UsageEvent], int]:
+    """Accept what a voice platform sends to one of its endpoints: the events in it, and the status it wants to see.
+
+    Raises:
+        NotFound: no such endpoint for this provider. Unauthenticated: not signed with the endpoint's secret.
+        Malformed, Invalid: signed, but it cannot be read. Unavailable: not on the queue.
+    """
+    endpoint = accounts.get_endpoint(endpoint_id)
+    if endpoint.provider != provider:
+        raise NotFound("not_found", "There is no such voice endpoint.")
+    adapter = ADAPTERS[endpoint.provider]
+    received_at_ms = now_ms()
+    try:
+        adapter.verify(delivery, endpoint.secret, received_at_ms)
+    except Unauthenticated as refusal:
+        logger.warning("signature_invalid", extra={"endpoint_id": endpoint_id, "detail": refusal.detail})
+        raise
+    reports = adapter.read(delivery)
+    if any(owner != endpoint.workspace_id for owner in _known_sub_accounts(reports).values()):
+        raise Invalid("subject", "subject is not a sub-account of this endpoint's workspace.", "unknown_sub_account")
+    events = [UsageEvent.from_report(report, endpoint.workspace_id, received_at_ms) for report in reports]
+    return _accept(events), adapter.ACCEPTED_STATUS
+
+
+def _known_sub_accounts(reports: Sequence[Report]) -> dict[str, str]:
+    """The workspace of each sub-account that these reports name; an agent's name is looked up when it is posted.
+
+    Raises:
+        Invalid: one of them does not exist; names the event.
+    """
+    named = {_subject(report) for report in reports if report.sub_account_id}
+    known = accounts.sub_accounts_by_id(named)
+    for number, report in enumerate(reports):
+        if report.sub_account_id and report.sub_account_id not in known:
+            raise _unknown_subject(number, len(reports))
+    return {sub_account.id: sub_account.workspace_id for sub_account in known.values()}
+
+
+def _unknown_subject(number: int, count: int) -> Invalid:
+    param = f"[{number}].subject" if count > 1 else "subject"
+    return Invalid(param, f"{param} must be the id of a sub-account (sa_...).", "unknown_sub_account")
+
+
+def _subject(report: Report) -> str:
+    return report.sub_account_id or ""
+
+
+def _accept(events: Sequence[UsageEvent]) -> list[UsageEvent]:
+    queue.send([event.to_json() for event in events])
+    try:
+        usage_events.give_receipts(events)
+    except Unavailable:  # a receipt is a courtesy: the events themselves are safely queued
+        logger.warning("receipts_not_written", extra={"events": len(events)})
+    return list(events)

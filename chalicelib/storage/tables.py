@@ -1,0 +1,199 @@
+"""The tables, as `infra/resources.json` makes them and docs/ledger.md explains them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBConnectionError, PynamoDBException
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+from pynamodb.models import Model
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.settings import settings
+
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 4
+SEND_ATTEMPTS = 3
+
+# What a client may see of an entry. The workspace's leg is not among it, so its cost is not in the index at all.
+SEEN_BY_SUB_ACCOUNT = [
+    "kind",
+    "source",
+    "event_id",
+    "meter",
+    "occurred_at_ms",
+    "posted_at_ms",
+    "answered_at_ms",
+    "ended_at_ms",
+    "quantity",
+    "currency",
+    "note",
+    "outcome",
+    "agent_id",
+    "sub_account_leg",
+]
+
+
+class _Meta:
+    connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
+    read_timeout_seconds = READ_TIMEOUT_SECONDS
+    max_retry_attempts = SEND_ATTEMPTS - 1
+
+
+class AccountItem(Model):
+    """Workspaces, their sub-accounts, voice agents and endpoints under the workspace's id; API keys by their hash."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("accounts")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    created_at_ms = NumberAttribute()
+    name = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    owner_email = UnicodeAttribute(null=True)
+    gate = JSONAttribute(null=True)
+    cards = JSONAttribute(null=True)
+    cards_version = NumberAttribute(null=True)
+    sub_account_id = UnicodeAttribute(null=True)
+    provider = UnicodeAttribute(null=True)
+    secret = UnicodeAttribute(null=True)
+    revoked = BooleanAttribute(null=True)
+
+
+class DueRefills(GlobalSecondaryIndex["WalletItem"]):
+    """Wallets whose refill rule is on, poorest first. Sparse: a wallet without a rule is not in it."""
+
+    class Meta:
+        index_name = "due_refills"
+        projection = KeysOnlyProjection()
+
+    refill_shard = UnicodeAttribute(hash_key=True)
+    headroom_micros = NumberAttribute(range_key=True)
+
+
+class WalletItem(Model):
+    """One wallet. `headroom_micros` is balance minus refill threshold, moved by the same ADD as the balance."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("wallets")
+
+    owner_id = UnicodeAttribute(hash_key=True)
+    currency = UnicodeAttribute()
+    balance_micros = NumberAttribute()
+    headroom_micros = NumberAttribute()
+    credit_limit_micros = NumberAttribute()
+    refill_shard = UnicodeAttribute(null=True)
+    refill_threshold_micros = NumberAttribute(null=True)
+    due_refills = DueRefills()
+
+
+class DayTotalItem(Model):
+    """What one owner's calls came to on one UTC day."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("day-totals")
+
+    owner_id = UnicodeAttribute(hash_key=True)
+    day = UnicodeAttribute(range_key=True)
+    calls = NumberAttribute(default=0)
+    talk_ms = NumberAttribute(default=0)
+    cost_micros = NumberAttribute(default=0)
+    revenue_micros = NumberAttribute(default=0)
+
+
+class ByWorkspace(GlobalSecondaryIndex["EntryItem"]):
+    """A workspace's statement."""
+
+    class Meta:
+        index_name = "by_workspace"
+        projection = AllProjection()
+
+    workspace_wallet = UnicodeAttribute(hash_key=True)
+    sort_id = UnicodeAttribute(range_key=True)
+
+
+class BySubAccount(GlobalSecondaryIndex["EntryItem"]):
+    """A sub-account's statement, without the agency's cost."""
+
+    class Meta:
+        index_name = "by_sub_account"
+        projection = IncludeProjection(SEEN_BY_SUB_ACCOUNT)
+
+    sub_account_wallet = UnicodeAttribute(hash_key=True)
+    sort_id = UnicodeAttribute(range_key=True)
+
+
+class ByAttention(GlobalSecondaryIndex["EntryItem"]):
+    """Usage events that wait for a person. Sparse: a posted event is not in it."""
+
+    class Meta:
+        index_name = "by_attention"
+        projection = AllProjection()
+
+    attention = UnicodeAttribute(hash_key=True)
+    sort_id = UnicodeAttribute(range_key=True)
+
+
+class EntryItem(Model):
+    """One usage event with both its legs, or one other movement; also what was kept without moving anything."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("entries")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    sort_id = UnicodeAttribute()
+    status = UnicodeAttribute()
+    fingerprint = UnicodeAttribute(null=True)
+    kind = UnicodeAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    source = UnicodeAttribute(null=True)
+    event_id = UnicodeAttribute(null=True)
+    meter = UnicodeAttribute(null=True)
+    agent_id = UnicodeAttribute(null=True)
+    sub_account_id = UnicodeAttribute(null=True)
+    outcome = UnicodeAttribute(null=True)
+    remarks = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    note = UnicodeAttribute(null=True)
+    quantity = NumberAttribute(null=True)
+    answered_at_ms = NumberAttribute(null=True)
+    ended_at_ms = NumberAttribute(null=True)
+    occurred_at_ms = NumberAttribute(null=True)
+    received_at_ms = NumberAttribute(null=True)
+    posted_at_ms = NumberAttribute(null=True)
+    workspace_wallet = UnicodeAttribute(null=True)
+    sub_account_wallet = UnicodeAttribute(null=True)
+    workspace_leg = JSONAttribute(null=True)
+    sub_account_leg = JSONAttribute(null=True)
+    markup_basis_points = NumberAttribute(null=True)
+    attention = UnicodeAttribute(null=True)
+    message = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    by_workspace = ByWorkspace()
+    by_sub_account = BySubAccount()
+    by_attention = ByAttention()
+
+
+@cache
+def connection() -> Connection:
+    """The connection for what spans tables: transactions and the gate's one read."""
+    return Connection(
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        max_retry_attempts=SEND_ATTEMPTS - 1,
+    )
+
+
+@contextmanager
+def store_trouble_is_ours() -> Iterator[None]:
+    """Turn whatever the store could not do into `Unavailable`: never the caller's fault, never a verdict."""
+    try:
+        yield
+    except (PynamoDBException, PynamoDBConnectionError, BotoCoreError, ClientError) as error:
+        raise Unavailable("The wallet store") from error

@@ -1,0 +1,221 @@
+"""What callers get, field by field. `web/show.py` fills it in."""
+
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from chalicelib.domain.accounts import AccountStatus, Provider
+from chalicelib.domain.rating import PriceType
+from chalicelib.domain.usage import Status
+from chalicelib.domain.wallet import EntryKind, WalletStatus
+from chalicelib.web.fields import AnswerModel
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class ListOf(AnswerModel, Generic[T]):
+    """One page of a list, newest first where things have a time."""
+
+    object: Literal["list"] = "list"
+    data: list[T]
+    has_more: bool = False
+
+
+class ShownPrice(AnswerModel):
+    """A price as it was set."""
+
+    price_type: PriceType
+    price_per_minute: str | None = None
+    price_per_unit: str | None = None
+    markup_percent: str | None = None
+    initial_increment_seconds: int | None = None
+    increment_seconds: int | None = None
+    minimum_seconds: int | None = None
+    connect_fee: str | None = None
+
+
+class ShownCard(AnswerModel):
+    """A dated rate card. A meter with `null` is deliberately not billed."""
+
+    effective_at: str
+    enabled: bool
+    prices: dict[str, ShownPrice | None]
+
+
+class ShownGate(AnswerModel):
+    """The gate's settings."""
+
+    min_start_seconds: int
+    max_call_seconds: int
+
+
+class ShownWorkspace(AnswerModel):
+    """A workspace; `cost` is the card in force now."""
+
+    object: Literal["workspace"] = "workspace"
+    id: str
+    name: str
+    currency: str
+    owner_email: str
+    status: AccountStatus
+    gate: ShownGate
+    cost: ShownCard | None
+    cost_cards: list[ShownCard]
+    created_at: str
+
+
+class ShownSubAccount(AnswerModel):
+    """A sub-account; `rebilling` is the card in force now, null before the first one."""
+
+    object: Literal["sub_account"] = "sub_account"
+    id: str
+    workspace: str
+    name: str
+    status: AccountStatus
+    rebilling: ShownCard | None
+    rebilling_cards: list[ShownCard]
+    created_at: str
+
+
+class ShownVoiceEndpoint(AnswerModel):
+    """A voice endpoint. The secret is shown this once."""
+
+    object: Literal["voice_endpoint"] = "voice_endpoint"
+    id: str
+    workspace: str
+    provider: Provider
+    url: str
+    secret: str
+    created_at: str
+
+
+class ShownVoiceAgent(AnswerModel):
+    """Whose calls a voice agent's are."""
+
+    object: Literal["voice_agent"] = "voice_agent"
+    provider: Provider
+    agent_id: str
+    sub_account: str
+
+
+class ShownRefill(AnswerModel):
+    """The wallet's automatic refill."""
+
+    state: Literal["off"] = "off"
+
+
+class ShownWallet(AnswerModel):
+    """A wallet. `minutes_left` is what it pays for at the price of now; null where its owner pays nothing a minute."""
+
+    object: Literal["wallet"] = "wallet"
+    owner: str
+    balance: str = Field(examples=["12.345678"])
+    currency: str
+    status: WalletStatus
+    credit_limit: str
+    minutes_left: str | None
+    refill: ShownRefill = ShownRefill()
+
+
+class ShownUsage(AnswerModel):
+    """The use behind an entry, and how it was rated: `price_per_minute` for voice, `price_per_unit` otherwise."""
+
+    source: str
+    id: str
+    meter: str
+    agent_id: str | None
+    answered_at: str | None
+    ended_at: str | None
+    talk_seconds: str | None = None
+    quantity: int | None = None
+    outcome: str | None
+    billed_seconds: str | None = None
+    price_per_minute: str | None = None
+    price_per_unit: str | None = None
+    connect_fee: str | None = None
+    rate_card_effective_at: str | None = None
+
+
+class ShownEntry(AnswerModel):
+    """One signed movement of one wallet."""
+
+    object: Literal["entry"] = "entry"
+    id: str
+    kind: EntryKind
+    amount: str = Field(examples=["-0.105000"])
+    currency: str
+    occurred_at: str
+    posted_at: str
+    note: str | None
+    sub_account: str | None
+    usage: ShownUsage | None
+
+
+class ShownCharge(AnswerModel):
+    """What one wallet paid for a usage event, with the whole explanation."""
+
+    wallet: str
+    amount: str
+    currency: str
+    billed_seconds: str | None = None
+    price_per_minute: str | None = None
+    price_per_unit: str | None = None
+    price: ShownPrice
+    rate_card_effective_at: str
+
+
+class ShownCharges(AnswerModel):
+    """Both legs; the sub-account's is null while it is not re-billed."""
+
+    workspace: ShownCharge | None
+    sub_account: ShownCharge | None
+
+
+class ShownUsageEvent(AnswerModel):
+    """What became of a usage event."""
+
+    object: Literal["usage_event"] = "usage_event"
+    id: str
+    source: str
+    status: Status
+    reason: str | None = None
+    workspace: str
+    sub_account: str | None = None
+    entry: str | None = None
+    received_at: str
+    posted_at: str | None = None
+    usage: ShownUsage | None = None
+    remarks: list[str] = Field(default_factory=list)
+    charges: ShownCharges | None = None
+    conflicts: list[ShownUsage] = Field(default_factory=list)
+
+
+class ShownWaitingEvent(ShownUsageEvent):
+    """A usage event that waits for a person; `cursor` is what `starting_after` takes."""
+
+    cursor: str
+
+
+class ShownGateWallets(AnswerModel):
+    """How both wallets stand."""
+
+    workspace: WalletStatus
+    sub_account: WalletStatus
+
+
+class ShownAccess(AnswerModel):
+    """The gate's yes."""
+
+    object: Literal["access"] = "access"
+    allowed: Literal[True] = True
+    max_seconds: int
+    wallets: ShownGateWallets
+    sub_account_pays: bool
+    decision_id: str
+
+
+class Health(AnswerModel):
+    """Alive, and which version."""
+
+    status: Literal["ok"] = "ok"
+    version: str

@@ -1,0 +1,193 @@
+"""A door is one route: who may pass, what it reads, what it answers. All of them are listed, so that the OpenAPI
+description is made from the very doors that are served.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote, urlencode
+
+from chalice.app import Blueprint, Request, Response
+from pydantic import BaseModel
+
+from chalicelib.domain import strict_json
+from chalicelib.domain.errors import Malformed, NotFound, RebillError, TooLarge, UnsupportedMedia
+from chalicelib.flows.authenticate import authenticate_platform
+from chalicelib.settings import settings
+from chalicelib.validation import validate
+from chalicelib.web import errors
+
+MOST_BODY_BYTES = 1_000_000
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+JSON_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+_PATH_VALUE = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class Call(Generic[B]):
+    """One request, read: `body` is the door's model (None where it has none), `raw_body` the bytes as they came."""
+
+    body: B
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    raw_body: bytes
+    base_url: str
+    request_id: str
+
+    def query_as(self, model: type["Q"]) -> "Q":
+        """The query string read as a model.
+
+        Raises:
+            Invalid: a value it may not have; names it.
+        """
+        return validate(model, dict(self.query))
+
+
+Q = TypeVar("Q", bound=BaseModel)
+View = Callable[..., BaseModel | Response]
+
+
+@dataclass(frozen=True)
+class Door:
+    """What is known of a route without calling it."""
+
+    method: str
+    path: str
+    summary: str
+    view: View
+    answers: type[BaseModel] | str  # a model, or the media type of an answer that is not JSON
+    status: HTTPStatus = HTTPStatus.OK
+    body: type[BaseModel] | str | None = None  # a model, or what the door reads from the raw bytes itself
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    needs_key: bool = True
+    problems: tuple[HTTPStatus, ...] = ()
+    most_body_bytes: int = MOST_BODY_BYTES
+
+
+DOORS: list[Door] = []
+
+
+def door(routes: Blueprint, method: str, path: str, **known: Any) -> Callable[[View], View]:
+    """Make a function the view behind a route; its docstring is the description that callers read."""
+
+    def register(view: View) -> View:
+        made = Door(method, path, view=view, **known)
+        DOORS.append(made)
+
+        def handle(**path_values: str) -> Response:
+            return _pass(made, routes.current_request, path_values)
+
+        handle.__name__ = view.__name__
+        routes.route(path, methods=[method], content_types=["*/*"], name=view.__name__)(handle)
+        return view
+
+    return register
+
+
+def refuse_other_methods(routes: Blueprint) -> None:
+    """Answer 405 where a path exists and the method does not: API Gateway itself would say 403."""
+    for path in sorted({made.path for made in DOORS}):
+        allowed = sorted(made.method for made in DOORS if made.path == path)
+        refused = [method for method in METHODS if method not in allowed]
+
+        def handle(_allow: str = ", ".join(allowed), **_path_values: str) -> Response:
+            request_id = _request_id(routes.current_request)
+            detail = f"This address answers {_allow}."
+            answer = errors.problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, request_id)
+            answer.headers["Allow"] = _allow
+            return answer
+
+        routes.route(path, methods=refused, content_types=["*/*"], name="method_not_allowed")(handle)
+
+
+def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Response:
+    """Guard, read, call, answer. No exception gets past here: Chalice would make a bare 500 of it."""
+    request_id = _request_id(request)
+    try:
+        if made.needs_key:
+            authenticate_platform(_api_key(request.headers))
+        values = {name: _path_value(value) for name, value in path_values.items()}
+        answer = made.view(_read(made, request, values, request_id), **values)
+    except RebillError as error:
+        return errors.refusal(error, request_id)
+    except Exception:  # noqa: BLE001 - the last door: what gets here is a bug, and is logged as one
+        return errors.our_fault(request_id)
+    if isinstance(answer, BaseModel):
+        answer = Response(answer.model_dump_json(), {"Content-Type": "application/json"}, made.status.value)
+    answer.headers = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": request_id,
+        **answer.headers,
+    }
+    return answer
+
+
+def _read(made: Door, request: Request, path_values: Mapping[str, str], request_id: str) -> Call[Any]:
+    raw_body = request.raw_body or b""
+    raw_body = raw_body.encode() if isinstance(raw_body, str) else raw_body
+    if len(raw_body) > made.most_body_bytes:
+        raise TooLarge("body_too_large", f"The body may have at most {made.most_body_bytes} bytes.", "body")
+    body = None
+    if isinstance(made.body, type):
+        _check_media_type(request.headers)
+        body = validate(made.body, _object(raw_body))
+    base_url = settings().base_url or _base_url(request, path_values)
+    query = dict(request.query_params or {})
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(body, query, headers, raw_body, base_url, request_id)
+
+
+def _object(raw_body: bytes) -> Any:
+    value = strict_json.load(raw_body)
+    if not isinstance(value, dict):
+        raise Malformed("malformed_json", "The body must be a JSON object.", "body")
+    return value
+
+
+def _check_media_type(headers: Mapping[str, str]) -> None:
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type not in JSON_TYPES:
+        raise UnsupportedMedia("unsupported_media_type", "Send JSON, with Content-Type: application/json.", "body")
+
+
+def _path_value(value: str) -> str:
+    """A value from the path, decoded; one that nothing of ours can be called is simply not found."""
+    decoded = unquote(value)
+    if not _PATH_VALUE.fullmatch(decoded):
+        raise NotFound("not_found", "There is nothing at this address.")
+    return decoded
+
+
+def _api_key(headers: Mapping[str, str]) -> str:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def _request_id(request: Request) -> str:
+    return str(request.context.get("requestId") or getattr(request.lambda_context, "aws_request_id", ""))
+
+
+def _base_url(request: Request, path_values: Mapping[str, str]) -> str:
+    """The public address by what the request says of itself: scheme, host, and the stage's prefix if there is one."""
+    path = request.context["resourcePath"]
+    for name, value in path_values.items():
+        path = path.replace(f"{{{name}}}", value)
+    prefix = unquote(request.context.get("path", "")).removesuffix(path)
+    return f"{request.headers.get('x-forwarded-proto', 'http')}://{request.headers.get('host', '')}{prefix}"
+
+
+def public_url(call: Call[Any], path: str) -> str:
+    """The public URL of a path with this request's query string, as its sender wrote and perhaps signed it."""
+    return f"{call.base_url}{path}" + (f"?{urlencode(dict(call.query))}" if call.query else "")
+
+
+def as_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A JSON answer that is no model of ours."""
+    return Response(json.dumps(value), {"Content-Type": "application/json"}, status.value)

@@ -1,0 +1,74 @@
+"""Field types that requests share: money as decimal strings, names, moments."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.money import MICROS_PER_UNIT, check_currency, format_price, parse_micros
+from chalicelib.gateways.voice.fields import moment, to_epoch_ms
+
+
+class RequestModel(BaseModel):
+    """What a caller sends: no unknown fields, no guessed types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class AnswerModel(BaseModel):
+    """What a caller gets: exactly these fields, so that nothing else can slip out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def money(minimum_micros: int, maximum_micros: int, description: str) -> Any:
+    """A field type: a decimal string in major units, held as micros."""
+
+    def read(value: object) -> int:
+        try:
+            return parse_micros(value, "It", minimum_micros=minimum_micros, maximum_micros=maximum_micros)
+        except Invalid as error:
+            raise ValueError(error.detail) from error
+
+    bounds = f"{format_price(minimum_micros)} to {format_price(maximum_micros)}"
+    schema = {
+        "type": "string",
+        "pattern": r"^\d{1,9}(\.\d{1,6})?$",
+        "description": f"{description} A decimal string in major units, {bounds}.",
+        "examples": ["0.15" if maximum_micros <= 10 * MICROS_PER_UNIT else "25.00"],
+    }
+    return Annotated[int, BeforeValidator(read), WithJsonSchema(schema)]
+
+
+def _read_currency(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("It must be a currency code such as usd")
+    try:
+        return check_currency(value.lower(), "It")
+    except Invalid as error:
+        raise ValueError(error.detail) from error
+
+
+Currency = Annotated[
+    str,
+    BeforeValidator(_read_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["usd"]}),
+]
+Moment = Annotated[
+    int,
+    BeforeValidator(lambda value: to_epoch_ms(moment(value))),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T18:35:00Z"]}),
+]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Acme Voice"])
+]
+Email = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254),
+    Field(examples=["owner@agency.example"]),
+]
+PricePerUnit = money(0, 10 * MICROS_PER_UNIT, "The price of one unit.")
+ConnectFee = money(0, 5 * MICROS_PER_UNIT, "Once for each call that connects.")
+CreditLimit = money(0, 10_000 * MICROS_PER_UNIT, "How far below zero the wallet may go before calls stop.")
+CreditAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to add.")
+Increment = Annotated[int, Field(ge=1, le=60, description="Seconds; talk time is rounded up to it.")]

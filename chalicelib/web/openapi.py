@@ -1,0 +1,147 @@
+"""The OpenAPI 3.1 description, made from the doors: what is served is what is described."""
+
+import inspect
+import re
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from chalicelib.gateways.voice.cloudevents import CloudEvent
+from chalicelib.settings import VERSION
+from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.errors import PROBLEM
+from chalicelib.web.fields import AnswerModel
+
+_REF = "#/components/schemas/{model}"
+_ALWAYS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR)
+_WITH_BODY = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+class Problem(AnswerModel):
+    """RFC 9457. `code` is stable; `detail` is for people; `param` names the field that is wrong."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    param: str | None
+    request_id: str
+
+
+def describe(base_url: str) -> dict[str, Any]:
+    """The whole API as an OpenAPI 3.1 document."""
+    used: set[type[BaseModel]] = {Problem, CloudEvent, *(model for made in DOORS for model in _models(made))}
+    models = sorted(used, key=_name)
+    refs, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    names = {model: refs[model, "validation"]["$ref"].rpartition("/")[2] for model in models}
+    paths: dict[str, dict[str, Any]] = {}
+    for made in DOORS:
+        paths.setdefault(made.path, {})[made.method.lower()] = _operation(made, names)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rebill",
+            "version": VERSION,
+            "description": "Usage-based re-billing for voice-AI platforms: two prepaid wallets, charged exactly once.",
+        },
+        "servers": [{"url": base_url}],
+        "security": [{"api_key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"api_key": {"type": "http", "scheme": "bearer", "description": "rbk_..."}},
+        },
+    }
+
+
+def _models(made: Door) -> list[type[BaseModel]]:
+    return [each for each in (made.body, made.answers, made.query) if isinstance(each, type)]
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
+
+
+def _operation(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": made.view.__name__,
+        "summary": made.summary,
+        "description": inspect.getdoc(made.view),
+        "parameters": _parameters(made),
+        "responses": {
+            str(made.status.value): _answer(made, names),
+            **{str(each.value): _problem(each, names) for each in _problems(made)},
+        },
+    }
+    if made.body is not None:
+        operation["requestBody"] = {"required": True, "content": _body(made, names)}
+    if not made.needs_key:
+        operation["security"] = []
+    return operation
+
+
+def _parameters(made: Door) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", made.path)
+    ]
+    for name, description in made.headers.items():
+        schema = {"type": "string"}
+        found.append({"name": name, "in": "header", "required": True, "description": description, "schema": schema})
+    if made.query is not None:
+        known: dict[str, Any] = made.query.model_json_schema()
+        for name, described in known["properties"].items():
+            required = name in known.get("required", [])
+            found.append({"name": name, "in": "query", "required": required, "schema": described})
+    return found
+
+
+def _answer(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    if isinstance(made.answers, str):
+        return {"description": made.summary, "content": {made.answers: {}}}
+    return {"description": made.summary, "content": {"application/json": _schema(made.answers, names)}}
+
+
+def _body(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    if isinstance(made.body, type):
+        return {"application/json": _schema(made.body, names)}
+    if not made.needs_key:
+        return {"*/*": {"schema": {"description": made.body}}}
+    event = {"$ref": _REF.format(model=names[CloudEvent])}
+    batch = {"type": "array", "items": event, "minItems": 1, "maxItems": 500}
+    return {
+        "application/cloudevents+json": {"schema": event},
+        "application/cloudevents-batch+json": {"schema": batch},
+        "application/json": {"schema": {"anyOf": [event, batch]}},
+    }
+
+
+def _problems(made: Door) -> list[HTTPStatus]:
+    found = {*_ALWAYS, *made.problems}
+    if made.needs_key:
+        found.add(HTTPStatus.UNAUTHORIZED)
+    if "{" in made.path:
+        found.add(HTTPStatus.NOT_FOUND)
+    if made.body is not None:
+        found.update(_WITH_BODY)
+    if made.query is not None:
+        found.add(HTTPStatus.UNPROCESSABLE_ENTITY)
+    if made.method in ("PUT", "POST") and made.needs_key:
+        found.update((HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY))
+    return sorted(found)
+
+
+def _problem(status: HTTPStatus, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    return {"description": status.phrase, "content": {PROBLEM: _schema(Problem, names)}}
+
+
+def _schema(model: type[BaseModel], names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    return {"schema": {"$ref": _REF.format(model=names[model])}}

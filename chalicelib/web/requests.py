@@ -1,0 +1,236 @@
+"""What callers may send, field by field."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
+
+from chalicelib.domain.accounts import GatePolicy, Provider
+from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard
+from chalicelib.gateways.voice.fields import AgentId
+from chalicelib.web.fields import (
+    ConnectFee,
+    CreditAmount,
+    CreditLimit,
+    Currency,
+    Email,
+    Increment,
+    Moment,
+    Name,
+    PricePerUnit,
+    RequestModel,
+)
+
+MOST_METERS = 20
+MeterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+def _read_percent(value: object) -> int:
+    """Percent with at most two decimals, as basis points."""
+    text = value if isinstance(value, str) else str(value) if type(value) in (int, Decimal) else ""
+    whole, _, fraction = text.partition(".")
+    if not (
+        text.isascii() and whole.isdigit() and len(whole) <= 4 and (fraction or "0").isdigit() and len(fraction) < 3
+    ):
+        raise ValueError("It must be a percentage with at most two decimals, such as 50 or 33.33")
+    basis_points = int(whole) * 100 + int(fraction.ljust(2, "0"))
+    if basis_points > 100_000:
+        raise ValueError("It must be between 0 and 1000")
+    return basis_points
+
+
+Percent = Annotated[
+    int,
+    BeforeValidator(_read_percent),
+    WithJsonSchema({"type": ["number", "string"], "description": "Percent on cost, 0 to 1000.", "examples": [50]}),
+]
+
+
+class GateSettings(RequestModel):
+    """How long a call must be affordable to start, and how long it may last."""
+
+    min_start_seconds: int = Field(60, ge=0, le=600)
+    max_call_seconds: int = Field(3600, ge=60, le=7200)
+
+    def to_domain(self) -> GatePolicy:
+        """As the gate takes it."""
+        return GatePolicy(self.min_start_seconds, self.max_call_seconds)
+
+
+class NewWorkspace(RequestModel):
+    """A new workspace. Its currency cannot be changed later."""
+
+    name: Name
+    currency: Currency
+    owner_email: Email
+    gate: GateSettings = GateSettings()
+    credit_limit: CreditLimit = 0
+
+
+class NewSubAccount(RequestModel):
+    """A new sub-account, in its workspace's currency."""
+
+    name: Name
+    credit_limit: CreditLimit = 0
+
+
+class _TalkRounding(RequestModel):
+    initial_increment_seconds: Increment = 1
+    increment_seconds: Increment = 1
+    minimum_seconds: int = Field(0, ge=0, le=60)
+    connect_fee: ConnectFee = 0
+
+
+class MeterCost(RequestModel):
+    """What the platform charges for one piece of a meter other than voice."""
+
+    cost_per_unit: PricePerUnit
+
+
+class Cost(_TalkRounding):
+    """What the platform charges a workspace from `effective_at` (now, if left out) on."""
+
+    cost_per_minute: PricePerUnit
+    meters: dict[MeterName, MeterCost] = Field(default_factory=dict, max_length=MOST_METERS)
+    effective_at: Moment | None = None
+
+    def to_card(self, effective_at_ms: int) -> RateCard:
+        """As a dated rate card."""
+        voice = Price(
+            PriceType.FIXED,
+            self.cost_per_minute,
+            0,
+            self.initial_increment_seconds,
+            self.increment_seconds,
+            self.minimum_seconds,
+            self.connect_fee,
+        )
+        others = {name: Price(PriceType.FIXED, cost.cost_per_unit) for name, cost in self.meters.items()}
+        return RateCard(effective_at_ms, prices={**others, VOICE: voice})
+
+
+class _Pricing(RequestModel):
+    enabled: bool = True
+    price_type: Literal["fixed", "markup", "absorb"] = "fixed"
+    markup_percent: Percent | None = None
+    accept_below_cost: bool = False
+
+    def check_price(self, field: str, price: int | None) -> None:
+        """Exactly the amount that the price type needs must be there: a forgotten price is never a free call."""
+        needs = {"fixed": field, "markup": "markup_percent"}.get(self.price_type)
+        for name, value in ((field, price), ("markup_percent", self.markup_percent)):
+            if value is None and name == needs and self.enabled:
+                raise ValueError(f"{name} is required for price_type {self.price_type}")
+            if value is not None and name != needs:
+                raise ValueError(f"{name} does not go with price_type {self.price_type}")
+
+
+class VoicePrice(_Pricing, _TalkRounding):
+    """What a sub-account pays for voice minutes."""
+
+    price_per_minute: PricePerUnit | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "VoicePrice":
+        self.check_price("price_per_minute", self.price_per_minute)
+        return self
+
+    def to_price(self) -> Price | None:
+        """As a price; None where voice is deliberately not re-billed."""
+        if not self.enabled:
+            return None
+        return Price(
+            PriceType(self.price_type),
+            self.price_per_minute or 0,
+            self.markup_percent or 0,
+            self.initial_increment_seconds,
+            self.increment_seconds,
+            self.minimum_seconds,
+            self.connect_fee,
+        )
+
+
+class MeterPrice(_Pricing):
+    """What a sub-account pays for one piece of a meter other than voice."""
+
+    price_per_unit: PricePerUnit | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "MeterPrice":
+        self.check_price("price_per_unit", self.price_per_unit)
+        return self
+
+    def to_price(self) -> Price | None:
+        """As a price; None where the meter is deliberately not re-billed."""
+        if not self.enabled:
+            return None
+        return Price(PriceType(self.price_type), self.price_per_unit or 0, self.markup_percent or 0)
+
+
+class Rebilling(RequestModel):
+    """Whether and how an agency re-bills its client from `effective_at` (now, if left out) on."""
+
+    enabled: bool
+    voice: VoicePrice | None = None
+    meters: dict[MeterName, MeterPrice] = Field(default_factory=dict, max_length=MOST_METERS)
+    effective_at: Moment | None = None
+
+    def to_card(self, effective_at_ms: int) -> RateCard:
+        """As a dated rate card."""
+        prices = {name: meter.to_price() for name, meter in self.meters.items()}
+        if self.voice is not None:
+            prices[VOICE] = self.voice.to_price()
+        return RateCard(effective_at_ms, self.enabled, prices)
+
+    def accepts_below_cost(self) -> frozenset[str]:
+        """The meters whose price may be below what the workspace pays itself."""
+        meters = {name for name, meter in self.meters.items() if meter.accept_below_cost}
+        return frozenset(meters | ({VOICE} if self.voice and self.voice.accept_below_cost else set()))
+
+
+class VoiceAgentPath(RequestModel):
+    """Which voice agent of which platform."""
+
+    provider: Provider = Field(strict=False)
+    agent_id: AgentId
+
+
+class NewVoiceEndpoint(RequestModel):
+    """A webhook address for one voice platform. Leave out the secret where it may be ours: it is answered once."""
+
+    provider: Provider = Field(strict=False)
+    secret: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,256}$")] | None = None
+
+
+class NewCredit(RequestModel):
+    """Balance given without a payment. `currency`, if it is sent, must be the wallet's own."""
+
+    amount: CreditAmount
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+    currency: Currency | None = None
+
+
+class Page(RequestModel):
+    """Which part of a list."""
+
+    limit: int = Field(10, ge=1, le=100, strict=False)
+    starting_after: str | None = Field(None, pattern=r"^[A-Za-z0-9_]{1,100}$", description="The last id you have.")
+
+
+class CsvPage(RequestModel):
+    """Which part of a statement as CSV."""
+
+    limit: int = Field(1000, ge=1, le=5000, strict=False)
+    starting_after: str | None = Field(None, pattern=r"^[A-Za-z0-9_]{1,100}$", description="The last id you have.")
+
+
+class WaitingPage(Page):
+    """Which of the usage events that wait for a person."""
+
+    status: Literal["unmatched", "needs_review", "conflict"]
+
+
+class WhichWorkspace(RequestModel):
+    """Whose event, where two workspaces reported one with the same source and id."""
+
+    workspace: str | None = Field(None, pattern=r"^ws_[a-z0-9]{1,40}$")

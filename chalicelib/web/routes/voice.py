@@ -1,0 +1,58 @@
+"""Voice endpoints, and the webhooks that voice platforms call."""
+
+from http import HTTPStatus
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.flows.configure import create_endpoint
+from chalicelib.flows.ingest_usage import ingest_delivery
+from chalicelib.gateways.voice.delivery import Delivery
+from chalicelib.web import requests
+from chalicelib.web.answers import ListOf, ShownUsageEvent, ShownVoiceEndpoint
+from chalicelib.web.doors import Call, door, public_url
+from chalicelib.web.show import show_endpoint, show_queued
+
+routes = Blueprint(__name__)
+
+MOST_WEBHOOK_BYTES = 5_000_000  # an end-of-call report carries the whole transcript; a Lambda takes 6 MB
+
+
+@door(
+    routes,
+    "POST",
+    "/v1/workspaces/{workspace_id}/voice-endpoints",
+    summary="Create a webhook address for a voice platform",
+    body=requests.NewVoiceEndpoint,
+    answers=ShownVoiceEndpoint,
+    status=HTTPStatus.CREATED,
+)
+def create_voice_endpoint(call: Call[requests.NewVoiceEndpoint], workspace_id: str) -> ShownVoiceEndpoint:
+    """Paste `url` into the platform. The secret is what it signs with: yours where it brings one, else made here."""
+    endpoint = create_endpoint(workspace_id, call.body.provider, call.body.secret)
+    return show_endpoint(endpoint, call.base_url + _path(endpoint.provider, endpoint.id))
+
+
+@door(
+    routes,
+    "POST",
+    "/webhooks/voice/{provider}/{endpoint_id}",
+    summary="Receive a voice platform's webhook",
+    body="What the platform sends, signed as it signs",
+    answers=ListOf[ShownUsageEvent],
+    status=HTTPStatus.ACCEPTED,
+    needs_key=False,
+    problems=(HTTPStatus.UNAUTHORIZED,),
+    most_body_bytes=MOST_WEBHOOK_BYTES,
+)
+def receive_voice_webhook(call: Call[None], provider: str, endpoint_id: str) -> Response:
+    """Verified, read, queued, then acknowledged with the status that this platform takes for "received". Deliveries
+    about anything but a finished call are acknowledged and change nothing.
+    """
+    url = public_url(call, _path(provider, endpoint_id))
+    accepted, status = ingest_delivery(provider, endpoint_id, Delivery(call.headers, call.raw_body, url))
+    answer = ListOf[ShownUsageEvent](data=[show_queued(event) for event in accepted])
+    return Response(answer.model_dump_json(), {"Content-Type": "application/json"}, status)
+
+
+def _path(provider: str, endpoint_id: str) -> str:
+    return f"/webhooks/voice/{provider}/{endpoint_id}"

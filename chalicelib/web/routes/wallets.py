@@ -1,0 +1,177 @@
+"""Wallets, statements and credits, for workspaces and sub-accounts alike."""
+
+import csv
+import io
+import re
+from http import HTTPStatus
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.domain.accounts import SubAccount, Workspace
+from chalicelib.domain.errors import Invalid, Malformed
+from chalicelib.flows.give_credit import give_credit
+from chalicelib.storage import accounts, wallets
+from chalicelib.storage.statements import statement
+from chalicelib.web import requests
+from chalicelib.web.answers import ListOf, ShownEntry, ShownWallet
+from chalicelib.web.doors import Call, door
+from chalicelib.web.show import show_entry, show_wallet
+
+routes = Blueprint(__name__)
+
+IDEMPOTENCY_HEADER = {"Idempotency-Key": "Any 1 to 128 printable characters of your own; the same key pays once."}
+_IDEMPOTENCY_KEY = re.compile(r"[\x21\x22\x24-\x7e]{1,128}", re.ASCII)  # printable, without our separator '#'
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+CSV_COLUMNS = (
+    *("id", "kind", "occurred_at", "posted_at", "amount", "currency", "sub_account"),
+    *("source", "event_id", "meter", "billed_seconds", "price_per_minute", "note"),
+)
+
+
+@door(routes, "GET", "/v1/workspaces/{workspace_id}/wallet", summary="Read a workspace's wallet", answers=ShownWallet)
+def read_workspace_wallet(call: Call[None], workspace_id: str) -> ShownWallet:
+    """Balance, state, and how many minutes it still pays for."""
+    workspace = accounts.get_workspace(workspace_id)
+    return show_wallet(wallets.get_wallet(workspace_id), workspace, None)
+
+
+@door(
+    routes,
+    "GET",
+    "/v1/sub-accounts/{sub_account_id}/wallet",
+    summary="Read a sub-account's wallet",
+    answers=ShownWallet,
+)
+def read_sub_account_wallet(call: Call[None], sub_account_id: str) -> ShownWallet:
+    """Balance, state, and how many minutes it still pays for at the agency's price."""
+    sub_account = accounts.get_sub_account(sub_account_id)
+    workspace = accounts.get_workspace(sub_account.workspace_id)
+    return show_wallet(wallets.get_wallet(sub_account_id), workspace, sub_account)
+
+
+@door(
+    routes,
+    "GET",
+    "/v1/workspaces/{workspace_id}/wallet/entries",
+    summary="A workspace's statement",
+    query=requests.Page,
+    answers=ListOf[ShownEntry],
+)
+def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownEntry]:
+    """Every movement of the workspace's wallet, newest first."""
+    accounts.get_workspace(workspace_id)
+    return _entries(workspace_id, call.query_as(requests.Page))
+
+
+@door(
+    routes,
+    "GET",
+    "/v1/sub-accounts/{sub_account_id}/wallet/entries",
+    summary="A sub-account's statement",
+    query=requests.Page,
+    answers=ListOf[ShownEntry],
+)
+def list_sub_account_entries(call: Call[None], sub_account_id: str) -> ListOf[ShownEntry]:
+    """Every movement of the sub-account's wallet, newest first. It holds prices, never the agency's cost."""
+    accounts.get_sub_account(sub_account_id)
+    return _entries(sub_account_id, call.query_as(requests.Page))
+
+
+@door(
+    routes,
+    "GET",
+    "/v1/workspaces/{workspace_id}/wallet/entries.csv",
+    summary="A workspace's statement as CSV",
+    query=requests.CsvPage,
+    answers="text/csv",
+)
+def export_workspace_entries(call: Call[None], workspace_id: str) -> Response:
+    """The statement as CSV, newest first; the header `X-Has-More` says whether there is more."""
+    accounts.get_workspace(workspace_id)
+    return _csv(workspace_id, call.query_as(requests.CsvPage))
+
+
+@door(
+    routes,
+    "GET",
+    "/v1/sub-accounts/{sub_account_id}/wallet/entries.csv",
+    summary="A sub-account's statement as CSV",
+    query=requests.CsvPage,
+    answers="text/csv",
+)
+def export_sub_account_entries(call: Call[None], sub_account_id: str) -> Response:
+    """The statement as CSV, newest first; the header `X-Has-More` says whether there is more."""
+    accounts.get_sub_account(sub_account_id)
+    return _csv(sub_account_id, call.query_as(requests.CsvPage))
+
+
+@door(
+    routes,
+    "POST",
+    "/v1/workspaces/{workspace_id}/wallet/credits",
+    summary="Add balance to a workspace's wallet",
+    body=requests.NewCredit,
+    answers=ShownEntry,
+    status=HTTPStatus.CREATED,
+    headers=IDEMPOTENCY_HEADER,
+)
+def credit_workspace(call: Call[requests.NewCredit], workspace_id: str) -> ShownEntry:
+    """Balance without a payment. The same Idempotency-Key and body answer the first entry again."""
+    return _credit(call, accounts.get_workspace(workspace_id))
+
+
+@door(
+    routes,
+    "POST",
+    "/v1/sub-accounts/{sub_account_id}/wallet/credits",
+    summary="Add balance to a sub-account's wallet",
+    body=requests.NewCredit,
+    answers=ShownEntry,
+    status=HTTPStatus.CREATED,
+    headers=IDEMPOTENCY_HEADER,
+)
+def credit_sub_account(call: Call[requests.NewCredit], sub_account_id: str) -> ShownEntry:
+    """Balance without a payment. The same Idempotency-Key and body answer the first entry again."""
+    return _credit(call, accounts.get_sub_account(sub_account_id))
+
+
+def _credit(call: Call[requests.NewCredit], owner: Workspace | SubAccount) -> ShownEntry:
+    key = call.headers.get("idempotency-key", "")
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        detail = "Send an Idempotency-Key of 1 to 128 printable characters (no spaces, no #): it makes a retry safe."
+        raise Malformed("idempotency_key_missing", detail, "Idempotency-Key")
+    currency = wallets.get_wallet(owner.id).currency
+    if call.body.currency not in (None, currency):
+        raise Invalid("currency", f"currency must be {currency}, the wallet's own.", "wrong_currency")
+    entry = give_credit(owner.id, call.body.amount, call.body.note, key)
+    return show_entry(entry, owner.id)
+
+
+def _entries(owner_id: str, page: requests.Page) -> ListOf[ShownEntry]:
+    found, has_more = statement(owner_id, page.limit, page.starting_after)
+    return ListOf[ShownEntry](data=[show_entry(entry, owner_id) for entry in found], has_more=has_more)
+
+
+def _csv(owner_id: str, page: requests.CsvPage) -> Response:
+    found, has_more = statement(owner_id, page.limit, page.starting_after)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    for entry in found:
+        shown = show_entry(entry, owner_id).model_dump(mode="json")
+        usage = shown.pop("usage") or {}
+        row = {**usage, **shown, "event_id": usage.get("id")}
+        writer.writerow({name: _harmless(row.get(name), name) for name in CSV_COLUMNS})
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{owner_id}.csv"',
+        "X-Has-More": str(has_more).lower(),
+    }
+    return Response(text.getvalue(), headers)
+
+
+def _harmless(value: object, column: str) -> object:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front; amounts are ours and stay numbers."""
+    if column != "amount" and isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value

@@ -1,0 +1,1 @@
+"""The whole product at home: nothing in here is packaged or deployed."""

@@ -1,0 +1,49 @@
+"""What every test may ask for: one MiniStack for the whole run, emptied and filled with our tables for each test.
+
+The environment is set here, before anything imports our code: settings and pynamodb read it once and keep it.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.stack import Stack
+from local.template import create_resources
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+STAGE = "test"
+
+# The address is known before the process runs, so one address serves the whole session.
+_stack = Stack()
+
+# A developer's own settings must neither help nor disturb a test.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_", "POWERTOOLS_"))]:
+    del os.environ[_name]
+os.environ.update(_stack.environment(), REBILL_STAGE=STAGE)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """MiniStack, started by the first test that needs it."""
+    with _stack:
+        yield _stack
+
+
+@pytest.fixture
+def store(stack: Stack) -> Stack:
+    """MiniStack with our empty tables and queues, and nothing of the test before."""
+    stack.reset()
+    create_resources(stack.endpoint_url, STAGE)
+    return stack
+
+
+@pytest.fixture
+def world(store: Stack) -> "World":
+    """The app and its queue on an empty store, with an API key."""
+    from tests.world import World  # imports the app, which reads the environment that is set above
+
+    return World()

@@ -1,0 +1,256 @@
+"""What we would deploy: packaged from the real application, deployed through CloudFormation, and asked for its health.
+
+The package is made without the packages of ``requirements.txt``, as MiniStack's Lambdas see those of this interpreter.
+That would hide a missing one, so two tests look for it.
+"""
+
+import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from local.deploy import deploy
+from local.package import ROOT, package
+from local.stack import Stack
+from local.template import client
+
+STAGE = "dev"
+FUNCTION_TIMEOUT_SECONDS = 60
+RETENTION_SECONDS = 14 * 24 * 60 * 60
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package") / "build"
+    package(folder, STAGE, requirements=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(build: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((build / "sam.json").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def deployed(build: Path) -> Iterator[tuple[Stack, str]]:
+    """A stack of its own, as other tests empty theirs, and the address of the API on it."""
+    with Stack() as stack:
+        yield stack, deploy(stack.endpoint_url, build, STAGE)
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: item for name, item in template["Resources"].items() if item["Type"] == kind}
+
+
+def test_the_deployed_api_says_that_it_is_well(deployed: tuple[Stack, str]) -> None:
+    _, url = deployed
+
+    answer = httpx.get(f"{url}/healthz", timeout=30, trust_env=False)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/json")
+    assert isinstance(answer.json(), dict)
+
+
+def test_an_unknown_address_is_our_404_and_not_the_gateways_403(deployed: tuple[Stack, str]) -> None:
+    _, url = deployed
+
+    answer = httpx.get(f"{url}/nothing-here", timeout=30, trust_env=False)
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem.pop("request_id")
+    assert problem == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "code": "not_found",
+        "detail": "There is nothing at this address.",
+        "param": None,
+    }
+
+
+def test_the_queue_that_is_created_is_the_one_that_triggers_the_posting(deployed: tuple[Stack, str]) -> None:
+    stack, _ = deployed
+    (trigger,) = client(stack.endpoint_url, "lambda").list_event_source_mappings()["EventSourceMappings"]
+
+    queue = client(stack.endpoint_url, "sqs").get_queue_attributes(
+        QueueUrl=f"rebill-{STAGE}-usage", AttributeNames=["QueueArn"]
+    )["Attributes"]
+
+    assert trigger["EventSourceArn"] == queue["QueueArn"]
+    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert trigger["BatchSize"] == 500
+
+
+def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:
+    events = [event for each in of_type(template, "AWS::Serverless::Function").values() for event in each_event(each)]
+
+    triggers = [event["Properties"] for event in events if event["Type"] == "SQS"]
+
+    assert triggers
+    for trigger in triggers:
+        assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        # Two keys here, as a careless merge leaves them, are refused by CloudFormation.
+        assert trigger["Queue"] == {"Fn::Sub": "${UsageQueue.Arn}"}
+
+
+def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(function["Properties"].get("Events", {}).values())
+
+
+def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:
+    tables = of_type(template, "AWS::DynamoDB::Table")
+
+    assert len(tables) == 4
+    for table in tables.values():
+        assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+        properties = table["Properties"]
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"] == {"SSEEnabled": True}
+        assert properties["TableName"]["Fn::Sub"].startswith("rebill-${Stage}-")
+
+
+def test_no_message_is_ever_dropped_without_a_dead_letter_queue(template: dict[str, Any]) -> None:
+    queues = {
+        item["Properties"]["QueueName"]["Fn::Sub"]: item for item in of_type(template, "AWS::SQS::Queue").values()
+    }
+    usage, dead = queues["rebill-${Stage}-usage"]["Properties"], queues["rebill-${Stage}-usage-dead"]["Properties"]
+
+    assert usage["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["UsageDeadQueue", "Arn"]},
+        "maxReceiveCount": 5,
+    }
+    assert usage["VisibilityTimeout"] == 6 * FUNCTION_TIMEOUT_SECONDS
+    assert usage["MessageRetentionPeriod"] == dead["MessageRetentionPeriod"] == RETENTION_SECONDS
+    assert template["Resources"]["PostUsage"]["Properties"]["Timeout"] == FUNCTION_TIMEOUT_SECONDS
+
+
+def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:
+    (entries,) = [
+        table["Properties"]
+        for table in of_type(template, "AWS::DynamoDB::Table").values()
+        if table["Properties"]["TableName"]["Fn::Sub"].endswith("-entries")
+    ]
+    (statement,) = [index for index in entries["GlobalSecondaryIndexes"] if index["IndexName"] == "by_sub_account"]
+
+    assert statement["Projection"]["ProjectionType"] == "INCLUDE"
+    shown = statement["Projection"]["NonKeyAttributes"]
+    assert "sub_account_leg" in shown
+    assert not [name for name in shown if "workspace" in name or "cost" in name]
+
+
+def test_the_functions_may_do_only_what_is_listed_and_only_to_what_is_ours(template: dict[str, Any]) -> None:
+    documents = [
+        policy["PolicyDocument"]
+        for role in of_type(template, "AWS::IAM::Role").values()
+        for policy in role["Properties"]["Policies"]
+    ]
+
+    statements = [statement for document in documents for statement in document["Statement"]]
+
+    assert statements
+    for statement in statements:
+        assert not [action for action in statement["Action"] if "*" in action]
+        assert "*" not in statement["Resource"]
+
+
+def test_the_same_sources_give_the_same_zip(build: Path, tmp_path: Path) -> None:
+    package(tmp_path / "again", STAGE, requirements=False)
+
+    assert (tmp_path / "again" / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
+
+
+def test_the_zip_brings_its_bytecode(build: Path) -> None:
+    with zipfile.ZipFile(build / "deployment.zip") as packaged:
+        names = set(packaged.namelist())
+
+    sources = [Path(name) for name in names if name.endswith(".py")]
+    tag = sys.implementation.cache_tag
+    assert [str(path) for path in sources if f"{path.parent / '__pycache__' / path.stem}.{tag}.pyc" not in names] == []
+
+
+def wanted_packages() -> set[str]:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+
+
+def test_whatever_the_application_imports_comes_with_the_requirements() -> None:
+    """Also the imports inside functions, which starting the application does not try."""
+    distributions = importlib.metadata.packages_distributions()
+    packaged = with_what_they_require(wanted_packages() - {"chalice"}) | {"chalice"}
+    sources = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
+
+    imported = {module for source in sources for module in imports(ast.parse(source.read_text()))}
+
+    foreign = imported - sys.stdlib_module_names - {"chalicelib"}
+    missing = [
+        module for module in foreign if not {canonicalize_name(name) for name in distributions[module]} & packaged
+    ]
+    assert missing == []
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """The packages that are imported when the code runs; what only the type checker reads is left out."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Import):
+        yield from (name.name.partition(".")[0] for name in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module.partition(".")[0]
+    for child in ast.iter_child_nodes(node):
+        yield from imports(child)
+
+
+def test_the_zip_and_the_requirements_are_enough_to_start(build: Path, tmp_path: Path) -> None:
+    """In an interpreter that sees neither the development packages nor the source folder."""
+    packages, code = tmp_path / "packages", tmp_path / "code"
+    packages.mkdir()
+    for name in with_what_they_require(wanted_packages() - {"chalice"}):
+        link_files(importlib.metadata.distribution(name), packages)
+    with zipfile.ZipFile(build / "deployment.zip") as packaged:
+        packaged.extractall(code)
+
+    start = f"import sys; sys.path += [{str(code)!r}, {str(packages)!r}]; import app; print(app.app.app_name)"
+    started = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", start],
+        capture_output=True,
+        text=True,
+        env={"AWS_DEFAULT_REGION": "us-east-1", "REBILL_STAGE": STAGE},
+    )
+
+    assert started.stderr == ""
+    assert started.stdout.strip() == "rebill"
+
+
+def with_what_they_require(names: set[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        required = [Requirement(line) for line in importlib.metadata.requires(name) or []]
+        waiting += [canonicalize_name(each.name) for each in required if not each.marker or each.marker.evaluate()]
+    return found
+
+
+def link_files(distribution: importlib.metadata.Distribution, folder: Path) -> None:
+    """Links to the top of what was installed, as pip would have put it there."""
+    tops = {file.parts[0] for file in distribution.files or [] if file.parts[0] not in ("..", "__pycache__")}
+    for top in tops - {path.name for path in folder.iterdir()}:
+        (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
