@@ -14,7 +14,7 @@ from botocore.config import Config
 RESOURCES_FILE = Path(__file__).parent.parent / "infra" / "resources.json"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
-ACCESS_KEY = "local"
+ACCESS_KEY = "test"  # the one that MiniStack takes for the account's owner when it checks rights
 
 # What CreateTable takes as the template has it; the rest is set by other calls or means nothing at home.
 TABLE_PROPERTIES = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")

@@ -7,6 +7,7 @@ That would hide a missing one, so two tests look for it.
 import ast
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -30,9 +31,20 @@ RETENTION_SECONDS = 14 * 24 * 60 * 60
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, as whoever edits a file during the run would make two packages differ."""
+    folder = tmp_path_factory.mktemp("sources")
+    for name in ("chalicelib", ".chalice"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("app.py", "requirements.txt"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package") / "build"
-    package(folder, STAGE, requirements=False)
+    package(folder, STAGE, sources, requirements=False)
     return folder
 
 
@@ -168,8 +180,8 @@ def test_the_functions_may_do_only_what_is_listed_and_only_to_what_is_ours(templ
         assert "*" not in statement["Resource"]
 
 
-def test_the_same_sources_give_the_same_zip(build: Path, tmp_path: Path) -> None:
-    package(tmp_path / "again", STAGE, requirements=False)
+def test_the_same_sources_give_the_same_zip(sources: Path, build: Path, tmp_path: Path) -> None:
+    package(tmp_path / "again", STAGE, sources, requirements=False)
 
     assert (tmp_path / "again" / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
 

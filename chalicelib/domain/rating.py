@@ -91,7 +91,7 @@ def rate(quantity: int, meter: str, price: Price, effective_at_ms: int, cost: Pr
     is_voice = meter == VOICE
     billable = billed_ms(quantity, price) if is_voice else quantity
     divisor = MS_PER_MINUTE if is_voice else 1
-    fee_micros = price.connect_fee_micros if is_voice and billable else 0
+    fee_micros = price.connect_fee_micros if is_voice and billable and price.price_type is not PriceType.ABSORB else 0
     numerator = base_micros * factor * billable + fee_micros * BASIS_POINTS * divisor
     return Charge(
         amount_micros=divide_half_up(numerator, BASIS_POINTS * divisor),
@@ -104,6 +104,8 @@ def rate(quantity: int, meter: str, price: Price, effective_at_ms: int, cost: Pr
 
 def _price_over_basis_points(price: Price, cost: Price | None) -> tuple[int, int]:
     """The price as micros x basis points, so that a markup stays exact until the one rounding."""
+    if price.price_type is PriceType.ABSORB:
+        return 0, BASIS_POINTS
     if price.price_type is PriceType.MARKUP:
         if cost is None:
             raise PriceMissing("markup_percent", "workspace")
@@ -126,16 +128,32 @@ def rate_both(
     Raises:
         PriceMissing: a card that should name a price for this meter does not.
     """
-    cost_card = card_in_force(cost_cards, at_ms)
+    cost_card = _card_that_speaks(cost_cards, meter, at_ms, "workspace")
     cost = cost_card.prices.get(meter) if cost_card else None
     if cost_card is None or cost is None:
         raise PriceMissing(meter, "workspace")
     workspace_charge = rate(quantity, meter, cost, cost_card.effective_at_ms)
-    card = card_in_force(rebilling_cards, at_ms)
+    card = _card_that_speaks(rebilling_cards, meter, at_ms, "sub-account")
     price = rebilled_price(card, meter)
     if card is None or price is None:
         return workspace_charge, None
     return workspace_charge, rate(quantity, meter, price, card.effective_at_ms, cost)
+
+
+def _card_that_speaks(cards: Sequence[RateCard], meter: str, at_ms: int, whose: str) -> RateCard | None:
+    """The card in force; where that one is silent about the meter, the first later one that is not.
+
+    A price cannot be set for the past, so what waited for its price is rated by the first one that is set.
+    """
+    card = card_in_force(cards, at_ms)
+    later = sorted((each for each in cards if each.effective_at_ms > at_ms), key=lambda each: each.effective_at_ms)
+    candidates = [card, *later] if card else []
+    for candidate in candidates:
+        if not candidate.enabled or meter in candidate.prices:
+            return candidate
+    if candidates:
+        raise PriceMissing(meter, whose)
+    return None
 
 
 def rebilled_price(card: RateCard | None, meter: str) -> Price | None:

@@ -133,6 +133,8 @@ class VoicePrice(_Pricing, _TalkRounding):
     @model_validator(mode="after")
     def _check(self) -> "VoicePrice":
         self.check_price("price_per_minute", self.price_per_minute)
+        if self.price_type == "absorb" and self.connect_fee:
+            raise ValueError("connect_fee does not go with price_type absorb")
         return self
 
     def to_price(self) -> Price | None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.accounts import AccountStatus, GatePolicy, SubAccount, Workspace, owning_workspace
+from chalicelib.domain.accounts import (
+    AccountStatus,
+    GatePolicy,
+    Provider,
+    SubAccount,
+    Workspace,
+    agent_provider,
+    owning_workspace,
+)
 
 
 @pytest.mark.parametrize("account_id", ["sa_abc_def", "whe_abc_def", "sa_abc_d", "sa_abc_def_ghi"])
@@ -46,3 +54,13 @@ def test_an_account_is_changed_by_making_another_one() -> None:
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         client.status = AccountStatus.PAUSED  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+def test_the_agents_of_a_known_platform_are_assigned_under_its_own_name(provider: Provider) -> None:
+    assert agent_provider(provider.value) is provider
+
+
+@pytest.mark.parametrize("source", ["", "my-platform", "Vapi", "VAPI", " vapi", "https://voice.example.com"])
+def test_the_agents_of_any_other_source_are_assigned_under_cloudevents(source: str) -> None:
+    assert agent_provider(source) is Provider.CLOUDEVENTS

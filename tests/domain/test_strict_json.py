@@ -67,8 +67,20 @@ def test_whatever_is_not_utf_8_is_refused(body: bytes) -> None:
         load(body)
 
 
-def test_half_an_emoji_in_a_transcript_does_not_cost_us_the_call() -> None:
-    assert load(b'{"transcript": "bye \\ud83d"}') == {"transcript": "bye \ud83d"}
+@pytest.mark.parametrize("body", [b'"\\ud83d"', b'{"id": "call_\\uDFFF"}', b'{"\\ud800": 1}', b'"\\udc00\\ud83d"'])
+def test_half_a_character_is_refused_because_nothing_could_store_it(body: bytes) -> None:
+    with pytest.raises(Malformed) as refused:
+        load(body)
+
+    assert refused.value.code == "malformed_json"
+
+
+def test_a_whole_character_may_be_written_in_two_halves() -> None:
+    assert load(b'{"say": "\\ud83d\\ude00", "path": "C:\\\\ud83d", "price": 0.1}') == {
+        "say": "\U0001f600",
+        "path": "C:\\ud83d",
+        "price": Decimal("0.1"),
+    }
 
 
 @given(st.binary(max_size=60) | st.text('[]{}",:\\0123456789.eE+-tfn ua', max_size=60).map(str.encode))

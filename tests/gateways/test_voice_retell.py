@@ -71,6 +71,7 @@ def test_a_reason_of_dialling_costs_nothing_even_where_the_status_does_not_say_s
     report = call(disconnection_reason=reason, call_status="registered")
 
     assert judge(event(report)) == (Status.NOT_BILLABLE, reason)
+    assert (event(report).answered_at_ms, event(report).quantity) == (None, None)
 
 
 def test_the_status_alone_is_enough_for_a_call_that_did_not_connect() -> None:
@@ -83,6 +84,12 @@ def test_a_call_without_a_start_never_started() -> None:
     report = call(start_timestamp=None, duration_ms=None)
 
     assert judge(event(report)) == (Status.NOT_BILLABLE, "agent_hangup")
+
+
+def test_without_a_start_retells_own_duration_tells_when_the_call_was_answered() -> None:
+    report = call(start_timestamp=None)
+
+    assert event(report).answered_at_ms == 1_781_863_307_480 - 107_350
 
 
 @pytest.mark.parametrize("reason", ["voicemail_reached", "error_llm_websocket_open", "new_next_year", None])

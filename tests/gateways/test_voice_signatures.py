@@ -112,9 +112,10 @@ def test_a_signature_with_one_changed_character_is_refused(sender: Sender) -> No
 
 @every_platform
 def test_an_upper_case_signature_is_accepted_or_refused_but_never_an_error_of_ours(sender: Sender) -> None:
-    upper = with_signature(sender, sender.delivery(), lambda value: value[:16] + value[16:].upper())
-
     writes_hex = sender.provider in (Provider.VAPI, Provider.RETELL, Provider.ELEVENLABS)
+
+    upper = with_signature(sender, sender.delivery(), lambda value: value[:-30] + value[-30:].upper())
+
     assert accepts(sender, upper) is writes_hex
 
 
@@ -127,7 +128,7 @@ def test_another_customers_secret_does_not_open_this_endpoint(sender: Sender) ->
 
 @every_platform
 def test_an_endpoint_without_a_secret_accepts_nothing_because_anybody_could_sign_with_it(sender: Sender) -> None:
-    delivery = sender.delivery()
+    delivery = sender.delivery(secret="")
 
     refusal(sender, delivery, secret="")
 
@@ -144,11 +145,11 @@ def test_a_refusal_gives_away_neither_the_secret_nor_the_right_signature(sender:
 
 
 @every_timed_platform
-def test_a_signature_counts_until_its_tolerance_is_over_and_not_a_second_longer(sender: Sender) -> None:
+def test_a_signature_counts_until_its_tolerance_is_over_and_not_a_moment_longer(sender: Sender) -> None:
     delivery = sender.delivery()
 
     assert accepts(sender, delivery, NOW_MS + sender.past_ms)
-    assert " s old" in refusal(sender, delivery, NOW_MS + sender.past_ms + 1000).detail
+    assert " s old" in refusal(sender, delivery, NOW_MS + sender.past_ms + 1).detail
 
 
 @every_timed_platform
@@ -156,7 +157,7 @@ def test_a_signature_from_a_little_in_the_future_counts_because_clocks_differ(se
     delivery = sender.delivery()
 
     assert accepts(sender, delivery, NOW_MS - sender.future_ms)
-    assert "in the future" in refusal(sender, delivery, NOW_MS - sender.future_ms - 1000).detail
+    assert "in the future" in refusal(sender, delivery, NOW_MS - sender.future_ms - 1).detail
 
 
 @every_timed_platform
@@ -244,6 +245,12 @@ def test_vapi_with_another_secret_is_refused(headers: dict[str, str]) -> None:
     delivery = Delivery(headers, vapi().body, URL)
 
     refusal(vapi(), delivery)
+
+
+def test_vapi_without_a_secret_of_ours_cannot_come_in_with_an_empty_token() -> None:
+    delivery = Delivery({"authorization": "Bearer "}, vapi().body, URL)
+
+    refusal(vapi(), delivery, secret="")
 
 
 def test_vapi_cannot_fall_back_to_the_bare_secret_when_its_signature_is_wrong() -> None:

@@ -90,6 +90,7 @@ def test_reasons_that_mean_nobody_talked_cost_nothing_even_where_the_dialling_ha
     report = call(endedReason=reason)
 
     assert judge(event(report)) == (Status.NOT_BILLABLE, reason)
+    assert (event(report).answered_at_ms, event(report).quantity) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,12 @@ def test_a_call_with_neither_assistant_nor_number_is_kept_without_an_owner() -> 
     report = call(call={"id": "web_1"})
 
     assert (report.event_id, report.agent_id) == ("web_1", None)
+
+
+def test_a_very_long_reason_is_cut_because_it_is_only_read_by_people() -> None:
+    report = call(endedReason="x" * 5_000)
+
+    assert report.outcome == "x" * 128
 
 
 @pytest.mark.parametrize(

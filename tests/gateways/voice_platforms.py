@@ -103,7 +103,9 @@ class Sender:
     def delivery(self, body: bytes | None = None, stamp: str | None = None, secret: str | None = None) -> Delivery:
         """What the platform would send, signed now with the right secret unless told otherwise."""
         body = self.body if body is None else body
-        headers = self.sign(body, secret or self.secret, self.stamp() if stamp is None else stamp, URL)
+        headers = self.sign(
+            body, self.secret if secret is None else secret, self.stamp() if stamp is None else stamp, URL
+        )
         return Delivery(headers=headers, body=body, url=URL)
 
     def verify(self, delivery: Delivery, now_ms: int = NOW_MS, secret: str | None = None) -> None:

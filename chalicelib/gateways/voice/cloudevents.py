@@ -116,7 +116,7 @@ def verify(delivery: Delivery, secret: str, now_ms: int) -> None:
     message_id = signatures.header(delivery, "webhook-id")
     seconds = signatures.timestamp(signatures.header(delivery, "webhook-timestamp"), "webhook-timestamp")
     given = signatures.header(delivery, "webhook-signature")
-    signatures.check_age(now_ms, now_ms)
+    signatures.check_age(seconds * 1000, now_ms)
     expected = _signature(secret, message_id, seconds, delivery.body)
     if not any(signatures.matches(expected, candidate) for candidate in given.split(" ")):
         raise signatures.mismatch("webhook-signature", "the one that it was signed with")
