@@ -8,6 +8,8 @@ from chalicelib.domain.errors import Invalid
 
 M = TypeVar("M", bound=BaseModel)
 
+LONGEST_PATH = 120  # an unknown field may be called anything, at any length
+
 
 def validate(model: type[M], value: Any, prefix: str = "") -> M:
     """Read `value` as the model.
@@ -28,4 +30,4 @@ def _path(prefix: str, location: tuple[int | str, ...]) -> str:
     path = prefix
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path
+    return path[:LONGEST_PATH]

@@ -130,6 +130,7 @@ class Stack:
             # The folders of unpacked Lambdas, which MiniStack leaves behind, go where we can sweep them away.
             "TMPDIR": str(folder),
             "S3_DATA_DIR": str(folder / "s3"),
+            "STATE_DIR": str(folder / "state"),
             # MiniStack stops containers that carry its label at every start: keep it off the user's Docker.
             "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
         }

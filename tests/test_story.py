@@ -131,7 +131,7 @@ def test_a_price_from_tomorrow_on_rates_tomorrows_calls_only(world: World) -> No
 def test_the_agency_sells_minutes_the_way_telecom_does(
     world: World, voice: dict[str, object], seconds: int, amount: str
 ) -> None:
-    workspace, client = _agency_and_client(world, price=None)
+    _, client = _agency_and_client(world, price=None)
     world.put(f"/v1/sub-accounts/{client}/rebilling", {"enabled": True, "voice": voice})
 
     world.report(call(client, seconds=seconds))
@@ -170,7 +170,7 @@ def test_a_meter_nobody_priced_waits_for_its_price_and_is_posted_once_there_is_o
     world.put(f"/v1/workspaces/{workspace}/cost", costs)
     chat = {"voice": {"enabled": False}, "meters": {"chat": {"price_type": "absorb"}}}
     world.put(f"/v1/sub-accounts/{client}/rebilling", {"enabled": True, **chat})
-    world.drain_after_delays()
+    world.drain()
 
     assert (waiting["status"], waiting["reason"]) == ("needs_review", "price_missing")
     assert world.usage("my-platform", "call_1")["status"] == "posted"
@@ -200,7 +200,7 @@ def test_a_duplicate_with_other_contents_is_refused_and_told_and_moves_nothing(
 
 
 def test_two_deliveries_that_contradict_each_other_in_one_batch_post_one_and_keep_the_other(world: World) -> None:
-    workspace, client = _agency_and_client(world)
+    _, client = _agency_and_client(world)
     first = call(client, seconds=42)
 
     world.report([first, changed(first, ended_at=moment(200)), first])

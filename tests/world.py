@@ -4,7 +4,6 @@ The queue is drained through the very handler that AWS calls, so a story runs fr
 """
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from chalice.config import Config
 from chalice.local import LocalChalice, LocalGateway
 
 from app import app, post_usage_batch
-from chalicelib.flows import authenticate, redrive_usage
+from chalicelib.flows import authenticate
 from chalicelib.settings import settings
 
 app.__class__ = LocalChalice  # a request belongs to its thread
@@ -93,6 +92,7 @@ class World:
         voice = {"enabled": True, "price_type": "fixed", "price_per_minute": price}
         body = {"enabled": False} if price is None else {"enabled": True, "voice": voice}
         self.put(f"/v1/sub-accounts/{sub_account_id}/rebilling", body)
+        self.drain()  # a new price has the events looked at again that waited for one: none did
 
     def credit(self, owner_id: str, amount: str, key: str = "first") -> Any:
         kind = "workspaces" if owner_id.startswith("ws_") else "sub-accounts"
@@ -137,19 +137,6 @@ class World:
                 return failed
             failed += self.handle(taken)
         raise AssertionError("the queue never became empty")
-
-    def drain_after_delays(self) -> None:
-        """Wait until messages that were sent with a delay show up, and drain them with all that they set off."""
-        deadline = time.monotonic() + redrive_usage.DELAY_SECONDS + 8
-        while self.delayed() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.drain()
-
-    def delayed(self) -> int:
-        """How many messages are on the usage queue, but not to be had yet."""
-        name = "ApproximateNumberOfMessagesDelayed"
-        found = self._sqs.get_queue_attributes(QueueUrl=self._url(), AttributeNames=[name])
-        return int(found["Attributes"][name])
 
     def handle(self, taken: list[dict[str, Any]]) -> list[str]:
         """Hand these messages to the handler; what it does not report as failed is deleted."""

@@ -43,7 +43,8 @@ def decide(
     try:
         cost, price = _prices(workspace, sub_account, now_ms)
     except PriceMissing as missing:
-        return Denied("price_missing", "sub_account", f"{missing.detail} Set one, or say that it is not billed.")
+        scope = missing.whose.replace("-", "_")
+        return Denied("price_missing", scope, f"{missing.detail} Set one, or say that it is not billed.")
     longest = _affordable_seconds(workspace_wallet, cost, None, workspace.gate)
     if longest is None:
         return Denied("workspace_wallet_empty", "workspace", "The workspace's wallet cannot pay for another call.")

@@ -59,6 +59,7 @@ class PriceMissing(Invalid):
 
     def __init__(self, meter: str, whose: str) -> None:
         super().__init__(meter, f"The rate card of the {whose} has no price for '{meter}'.", "price_missing")
+        self.whose = whose
 
 
 class Unavailable(RebillError):

@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import get_args, get_type_hints
 
 from chalicelib.domain.errors import Malformed
 from chalicelib.domain.rating import VOICE
@@ -134,22 +135,26 @@ class UsageEvent:
         """
         try:
             values = json.loads(text)
-            event = cls(**{**values, "remarks": tuple(values["remarks"])})
+            event = cls(**{**values, "remarks": _tuple(values["remarks"])})
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Malformed("unreadable_message", f"Not a usage event: {error}") from error
         _check_types(event)
         return event
 
 
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_TYPES = {**get_type_hints(UsageEvent), "remarks": tuple}
+
+
 def _check_types(event: UsageEvent) -> None:
-    required = {"workspace_id": str, "source": str, "event_id": str, "meter": str, "connected": bool}
-    optional = {"answered_at_ms": int, "ended_at_ms": int, "quantity": int, "agent_id": str, "sub_account_id": str}
     for item in fields(event):
         value, name = getattr(event, item.name), item.name
-        wrong = name in required and not isinstance(value, required[name])
-        wrong = wrong or (name in optional and value is not None and type(value) is not optional[name])
-        if wrong or (name == "received_at_ms" and type(value) is not int):
-            raise Malformed("unreadable_message", f"Not a usage event: {name} is {value!r}", name)
+        allowed = get_args(_TYPES[name]) or (_TYPES[name],)
+        if type(value) not in allowed or (name == "remarks" and not all(type(each) is str for each in value)):
+            raise Malformed("unreadable_message", f"Not a usage event: {name} is {value!r}"[:200], name)
 
 
 def _complete(report: Report) -> tuple[int | None, int | None]:

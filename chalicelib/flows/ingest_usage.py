@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from chalicelib.clock import now_ms
-from chalicelib.domain.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from chalicelib.domain.errors import Invalid, Malformed, NotFound, Unauthenticated, Unavailable
 from chalicelib.domain.usage import Report, UsageEvent
 from chalicelib.gateways import queue
 from chalicelib.gateways.voice import ADAPTERS, cloudevents
 from chalicelib.gateways.voice.delivery import Delivery
 from chalicelib.storage import accounts, usage_events
-from chalicelib.telemetry import logger
+from chalicelib.telemetry import alarm, logger
 
 
 def ingest_events(body: bytes) -> list[UsageEvent]:
@@ -45,7 +45,11 @@ def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tupl
     except Unauthenticated as refusal:
         logger.warning("signature_invalid", extra={"endpoint_id": endpoint_id, "detail": refusal.detail})
         raise
-    reports = adapter.read(delivery)
+    try:
+        reports = adapter.read(delivery)
+    except (Malformed, Invalid) as unreadable:  # signed, so it is real: some platforms never send it again
+        alarm("signed_webhook_unreadable", endpoint_id=endpoint_id, code=unreadable.code, param=unreadable.param)
+        raise
     if any(owner != endpoint.workspace_id for owner in _known_sub_accounts(reports).values()):
         raise Invalid("subject", "subject is not a sub-account of this endpoint's workspace.", "unknown_sub_account")
     events = [UsageEvent.from_report(report, endpoint.workspace_id, received_at_ms) for report in reports]

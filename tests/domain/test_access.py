@@ -69,6 +69,14 @@ def test_a_call_that_can_pay_exactly_its_first_minute_may_start_and_one_micro_le
     assert ask(workspace_micros=69_000).code == "workspace_wallet_empty"
 
 
+def test_a_wallet_that_cannot_pay_the_first_second_starts_no_call() -> None:
+    agency = workspace(gate=GatePolicy(min_start_seconds=1))
+
+    # a second at 0.15 a minute is 0.0025
+    assert ask(sub_account_micros=2_500, agency=agency) == Allowed(1, sub_account_pays=True)
+    assert ask(sub_account_micros=2_499, agency=agency).code == "sub_account_wallet_empty"
+
+
 def test_the_shortest_start_never_asks_for_more_than_the_longest_call() -> None:
     policy = GatePolicy(min_start_seconds=60, max_call_seconds=30)
 

@@ -87,6 +87,14 @@ def test_exactly_half_a_micro_is_charged_as_a_whole_one(talk_ms: int, micros: in
     assert amount(talk_ms, fixed(1)) == micros
 
 
+def test_a_price_of_which_nothing_is_said_is_free_and_by_the_second() -> None:
+    price = Price(PriceType.FIXED)
+
+    assert amount(24 * HOUR_MS, price) == 0
+    assert billed_ms(41_001, price) == 42_000
+    assert Price(PriceType.MARKUP).markup_basis_points == 0
+
+
 def test_a_free_price_is_free_however_long_the_call() -> None:
     assert amount(24 * HOUR_MS, fixed(0)) == 0
 

@@ -92,6 +92,7 @@ def test_two_clocks_that_nearly_agree_are_believed_and_the_call_is_billed_as_mea
         (42_000, 42_000_000),  # the platform meant microseconds
         (42, 42_000),
         (42_000, 0),
+        (0, 42_000),
     ],
 )
 def test_of_two_clocks_that_disagree_the_shorter_time_is_billed_and_a_person_is_told(

@@ -18,7 +18,7 @@ def entry(**legs: Leg | None) -> Entry:
 
 
 def test_what_can_be_spent_is_the_balance_and_the_credit() -> None:
-    assert wallet(5 * DOLLAR).available_micros == 5 * DOLLAR
+    assert Wallet("sa_abc_def", "usd", 5 * DOLLAR).available_micros == 5 * DOLLAR
     assert wallet(-2 * DOLLAR, credit_limit_micros=5 * DOLLAR).available_micros == 3 * DOLLAR
     assert wallet(-6 * DOLLAR, credit_limit_micros=5 * DOLLAR).available_micros == -1 * DOLLAR
 

@@ -142,3 +142,10 @@ def test_a_field_that_cannot_be_right_is_named(fields: dict[str, str | None], pa
 def test_a_body_that_is_not_a_form_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         read(Provider.TWILIO, body)
+
+
+def test_a_call_that_we_made_belongs_to_the_number_that_it_was_made_from() -> None:
+    (report,) = read(Provider.TWILIO, body_of("twilio/completed_outbound.form"))
+
+    assert report.agent_id == "+14155550111"
+    assert report.reported_ms == 33_000

@@ -151,6 +151,12 @@ def test_the_call_may_stand_beside_the_message_and_without_an_assistant_it_belon
     assert report.agent_id == "71a6e3d2-0f94-4bc8-95e7-3d8b26f0c1a4"
 
 
+def test_an_empty_call_in_the_message_does_not_hide_the_id_beside_it() -> None:
+    body = changed("vapi/call_beside_message.json", lambda payload: payload["message"].update(call={}))
+
+    assert the_call(Provider.VAPI, body).event_id == "f2470b6d-931e-4d5a-a8c7-7e10d3b965f4"
+
+
 def test_a_call_with_neither_assistant_nor_number_is_kept_without_an_owner() -> None:
     report = call(call={"id": "web_1"})
 

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import pytest
+
 from chalicelib.domain.accounts import Provider
+from chalicelib.domain.errors import Unauthenticated
 from chalicelib.domain.usage import Report, UsageEvent
 from chalicelib.gateways.voice import ADAPTERS
 from chalicelib.gateways.voice.delivery import Delivery
@@ -103,10 +106,9 @@ class Sender:
     def delivery(self, body: bytes | None = None, stamp: str | None = None, secret: str | None = None) -> Delivery:
         """What the platform would send, signed now with the right secret unless told otherwise."""
         body = self.body if body is None else body
-        headers = self.sign(
-            body, self.secret if secret is None else secret, self.stamp() if stamp is None else stamp, URL
-        )
-        return Delivery(headers=headers, body=body, url=URL)
+        secret = self.secret if secret is None else secret
+        stamp = self.stamp() if stamp is None else stamp
+        return Delivery(headers=self.sign(body, secret, stamp, URL), body=body, url=URL)
 
     def verify(self, delivery: Delivery, now_ms: int = NOW_MS, secret: str | None = None) -> None:
         ADAPTERS[self.provider].verify(delivery, self.secret if secret is None else secret, now_ms)
@@ -175,3 +177,19 @@ SENDERS = [
     ),
 ]
 TIMED_SENDERS = [sender for sender in SENDERS if sender.unit_ms is not None]
+
+
+def refusal(sender: Sender, delivery: Delivery, now_ms: int = NOW_MS, secret: str | None = None) -> Unauthenticated:
+    """The refusal, which must be this one and no other exception."""
+    with pytest.raises(Unauthenticated) as refused:
+        sender.verify(delivery, now_ms, secret)
+    assert refused.value.code == "signature_invalid"
+    return refused.value
+
+
+def accepts(sender: Sender, delivery: Delivery, now_ms: int = NOW_MS, secret: str | None = None) -> bool:
+    try:
+        sender.verify(delivery, now_ms, secret)
+    except Unauthenticated:
+        return False
+    return True

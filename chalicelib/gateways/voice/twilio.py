@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 from pydantic_core import PydanticCustomError
 
@@ -60,7 +60,9 @@ class _Ended(fields.Payload):
 
     call_sid: fields.EventId
     call_status: str
+    direction: str = "inbound"
     to: Annotated[fields.AgentId, BeforeValidator(_called)] | None = None
+    from_: Annotated[fields.AgentId, BeforeValidator(_called)] | None = Field(None, alias="From")
     call_duration: Annotated[int, BeforeValidator(_seconds)] | None = None
     timestamp: Annotated[datetime, BeforeValidator(_rfc_2822)] | None = None
 
@@ -136,7 +138,8 @@ def _report(call: _Ended) -> Report:
         source=SOURCE,
         event_id=call.call_sid,
         connected=bool(talked_seconds),
-        agent_id=call.to,
+        # Ours is the number that was called, or, where we called out, the one that called.
+        agent_id=call.from_ if call.direction.startswith("outbound") else call.to,
         # Twilio does not say when the call was answered: that is its end less its duration.
         ended_at_ms=fields.to_epoch_ms(call.timestamp) if call.timestamp else None,
         reported_ms=talked_seconds * fields.SECOND_MS if talked_seconds else None,

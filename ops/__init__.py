@@ -1,0 +1,1 @@
+"""The operator's commands. Not packaged: `python -m ops --help`."""
