@@ -27,7 +27,7 @@ class Sent:
     params: dict[str, Any]
     targets: list[Target]
     before: list[Item | None]
-    units: Units = Units()
+    units: Units = field(default_factory=Units)
     read_units: float = 0.0
     reported: float = 0.0
     cancelled: bool = False

@@ -67,7 +67,7 @@ def _watch_batch(endpoint_url: str, stage: str, world: hot.HotWorkspace, clients
 
 
 def _watch_duplicate(endpoint_url: str, stage: str, world: hot.HotWorkspace) -> Watch:
-    """A delivery of 96 of which one was posted before: the first transaction is cancelled, a second carries the rest."""
+    """A delivery of 96, one of them posted before: its transaction is cancelled, and a second carries the rest."""
     messages = world.messages(96, 1)
     hot.post(messages[:1])
     with watching(endpoint_url, stage) as watch:

@@ -103,5 +103,5 @@ def _no_stripe(status: int, modules: Sequence[str]) -> Verdict:
     return Verdict(
         "the gate's path imports no Stripe",
         status == 200 and not modules,
-        f"a fresh process imported the whole app, asked at the door, got {status}, and held these stripe modules: {found}",
+        f"a fresh process imported the whole app, asked at the door, got {status}, and held stripe modules: {found}",
     )

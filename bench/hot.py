@@ -35,6 +35,7 @@ from chalicelib.storage.wallets import watch_for_refill
 PROVIDER = "vapi"
 PRICE = Price(PriceType.FIXED, 150_000)
 LONGEST_TALK_MS = 600_000
+PLENTY = "900000.00"  # no wallet may run dry before the gate is asked
 FILL_BATCH = 25  # of one BatchWriteItem
 FILL_THREADS = 2
 SECONDS_TO_POST = 120.0
@@ -72,7 +73,7 @@ class HotWorkspace:
         self.id: str = doors.call("POST", "/v1/workspaces", owner)["id"]
         self.agents = [str(uuid.uuid4()) for _ in range(clients)]
         self.clients = [self._client(doors, agent) for agent in self.agents]
-        credit = {"amount": "1000.00", "note": "for the bench"}
+        credit = {"amount": PLENTY, "note": "for the bench"}
         doors.call("POST", f"/v1/workspaces/{self.id}/wallet/credits", credit, **{"idempotency-key": "bench"})
         for owner_id in [self.id, *self.clients] if refill_rule else []:
             watch_for_refill(owner_id, 10_000_000)
@@ -83,7 +84,7 @@ class HotWorkspace:
         # The door sets prices from now on only, so the card goes in through the flow behind it.
         configure.set_rebilling(made, RateCard(now_ms() - DAY_MS, prices={VOICE: PRICE}), ())
         doors.call("PUT", f"/v1/sub-accounts/{made}/voice-agents/{PROVIDER}/{agent}")
-        credit = {"amount": "100.00", "note": "for the bench"}
+        credit = {"amount": PLENTY, "note": "for the bench"}
         doors.call("POST", f"/v1/sub-accounts/{made}/wallet/credits", credit, **{"idempotency-key": "bench"})
         return made
 

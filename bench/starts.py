@@ -41,7 +41,8 @@ from chalice.config import Config
 from chalice.local import LocalChalice, LocalGateway
 app.__class__ = LocalChalice
 gateway = LocalGateway(app, Config(config_from_disk={{"lambda_timeout": 29}}))
-status = gateway.handle_request("GET", {path!r}, {{"host": "bench", "authorization": "Bearer " + {key!r}}}, b"")["statusCode"]
+headers = {{"host": "bench.example", "authorization": "Bearer " + {key!r}}}
+status = gateway.handle_request("GET", {path!r}, headers, b"")["statusCode"]
 """
 
 POST = """

@@ -18,7 +18,8 @@ class Row:
     owner_id: str
     name: str
     price: str
-    is_agency: bool
+    is_agency: bool = False
+    pays: bool = True
     balance: Decimal | None = None
     minutes_left: str | None = None
     status: str = ""
@@ -29,6 +30,8 @@ class Row:
     @property
     def state(self) -> str:
         """Empty too is who has a few cents that the gate would not let a call start with."""
+        if not self.pays:
+            return "unused"
         return "empty" if self.stopped else self.status
 
 
@@ -77,7 +80,7 @@ class Board:
         board = cls()
         for agency in agencies:
             board.rows[agency.id] = Row(agency.id, agency.name, "cost 0.07", is_agency=True)
-            board.rows |= {c.id: Row(c.id, c.name, c.price, is_agency=False) for c in agency.clients}
+            board.rows |= {each.id: Row(each.id, each.name, each.price, pays=each.pays) for each in agency.clients}
         return board
 
     def count(self, **more: int) -> None:

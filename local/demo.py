@@ -4,7 +4,7 @@ They are written in process, not over HTTP: the demo's calls were answered minut
 force since long before, and the API rightly refuses to set a price for the past.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,7 @@ from chalicelib.storage import accounts
 from local.voice_platform import PLATFORMS
 
 PRICES_SINCE_MS = 40 * DAY_MS  # longer ago than any call that may still be reported
+NOT_BILLED, ABSORBED = "not billed", "absorbed"
 WORKSPACE_CREDIT = "2000"  # about six hours of calls
 
 
@@ -67,6 +68,11 @@ class Client:
     price: str
     top_up: str
     agents: dict[str, str]
+
+    @property
+    def pays(self) -> bool:
+        """Whether its own wallet pays for its calls."""
+        return self.price not in (NOT_BILLED, ABSORBED)
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,9 @@ def _credit(owner_id: str, amount: str) -> None:
 
 def _price_in_words(price: Price | None) -> str:
     if price is None:
-        return "not billed"
+        return NOT_BILLED
     if price.price_type is PriceType.ABSORB:
-        return "absorbed"
+        return ABSORBED
     if price.price_type is PriceType.MARKUP:
         return f"cost +{price.markup_basis_points // 100}%"
     increments = f"{price.initial_increment_seconds}/{price.increment_seconds}"
@@ -146,6 +152,6 @@ def _is_there(agency: Agency) -> bool:
     return set(accounts.sub_accounts_by_id(ids)) == ids
 
 
-def clients_of(agencies: list[Agency]) -> Iterator[tuple[Agency, Client]]:
+def clients_of(agencies: Sequence[Agency]) -> Iterator[tuple[Agency, Client]]:
     """Every client with its agency."""
     return ((agency, client) for agency in agencies for client in agency.clients)

@@ -9,8 +9,8 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,7 @@ MOST_BODY_BYTES = 10_485_760  # API Gateway's own limit
 LAMBDA_SECONDS = 29
 SILENCE_SECONDS = 60  # of a client in the middle of a request, or between two
 LINGER_SECONDS = 2.0
+POLL_SECONDS = 0.1
 _LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 logger = logging.getLogger("rebill.home")
@@ -62,7 +63,7 @@ class Gateway:
         responses = json.loads(resources_file.read_text())["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
         self._unknown = responses["MISSING_AUTHENTICATION_TOKEN"]
 
-    def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """The answer to one request."""
         if not self._knows(method, path):
             return self._answer_to_unknown()
@@ -200,7 +201,7 @@ class _Http(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Without asking DNS for the machine's own name, as HTTPServer would."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no trouble of ours."""
@@ -218,18 +219,19 @@ class Server:
                 f"Port {port} on {HOST} is taken ({error.strerror}). Take another one, or any: PORT=0 make run"
             ) from error
         self.base_url = f"http://{HOST}:{self._http.server_port}"
-        self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._thread is not None:
-            self._http.shutdown()
         self._http.server_close()
 
-    def serve(self, app: Chalice) -> None:
-        """Answer requests from now on, each in a thread of its own."""
+    @contextmanager
+    def serving(self, app: Chalice) -> Iterator[None]:
+        """Answer requests, each connection in a thread of its own."""
         self._http.gateway = Gateway(app)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.1,), daemon=True, name="http")
-        self._thread.start()
+        Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), daemon=True, name="http").start()
+        try:
+            yield
+        finally:
+            self._http.shutdown()

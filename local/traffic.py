@@ -84,9 +84,8 @@ class Traffic:
         call = Call(client.agents[platform], random.randint(SHORTEST_SECONDS, longest) if answered else None)
         self._report(agency, platform, call)
         what = f"{call.talk_seconds} s" if answered else "no answer"
-        pays = client.price not in ("not billed", "absorbed")
         self._board.count(reported=1, not_answered=0 if answered else 1)
-        self._board.happened(client.id, f"{what} {platform}", aloud=not (answered and pays))
+        self._board.happened(client.id, f"{what} {platform}", aloud=not (answered and client.pays))
         if random.random() < TWICE_SHARE:
             self._in(random.choice((0.0, TWICE_AFTER_SECONDS)), lambda: self._again(agency, client, platform, call))
 

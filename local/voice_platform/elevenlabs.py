@@ -23,7 +23,7 @@ def new_agent_id() -> str:
 def deliveries(call: Call) -> list[bytes]:
     """One webhook, of one of two kinds."""
     if call.talk_seconds is None:
-        kind, data = "call_initiation_failure", {**_ids(call), "failure_reason": "no-answer", "metadata": _dialled(call)}
+        kind, data = "call_initiation_failure", {**_ids(call), **_failure(call)}
     else:
         kind, data = "post_call_transcription", {**_ids(call), **_conversation(call, call.talk_seconds)}
     return [json.dumps({"type": kind, "event_timestamp": call.ended_at_ms // 1000, "data": data}).encode()]
@@ -33,8 +33,9 @@ def _ids(call: Call) -> dict[str, Any]:
     return {"agent_id": call.agent_id, "conversation_id": f"conv_{call.id}"}
 
 
-def _dialled(call: Call) -> dict[str, Any]:
-    return {"type": "twilio", "body": {"CallSid": f"CA{call.id}", "CallStatus": "no-answer", "To": call.caller}}
+def _failure(call: Call) -> dict[str, Any]:
+    dialled = {"CallSid": f"CA{call.id}", "CallStatus": "no-answer", "To": call.caller}
+    return {"failure_reason": "no-answer", "metadata": {"type": "twilio", "body": dialled}}
 
 
 def _conversation(call: Call, talk_seconds: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def new_agent_id() -> str:
 
 def deliveries(call: Call) -> list[bytes]:
     """The callbacks of one call, from the first ring to its end."""
-    steps = [("initiated", RING_MS, {}), ("ringing", RING_MS - 500, {})]
+    steps: list[tuple[str, int, dict[str, str]]] = [("initiated", RING_MS, {}), ("ringing", RING_MS - 500, {})]
     if call.talk_seconds is None:
         steps.append(("no-answer", 0, {"SipResponseCode": "487"}))
     else:
