@@ -35,7 +35,7 @@ from chalicelib.storage.wallets import watch_for_refill
 PROVIDER = "vapi"
 PRICE = Price(PriceType.FIXED, 150_000)
 LONGEST_TALK_MS = 600_000
-PLENTY = "900000.00"  # no wallet may run dry before the gate is asked
+PLENTY = "10000.00"
 FILL_BATCH = 25  # of one BatchWriteItem
 FILL_THREADS = 2
 SECONDS_TO_POST = 120.0

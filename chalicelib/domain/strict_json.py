@@ -9,8 +9,8 @@ from chalicelib.domain.errors import Malformed
 
 MAX_DEPTH = 64
 # Every string is consumed at once, one that never ends included: no text makes this look twice at a character.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
-LARGEST_EXPONENT = 30
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+LARGEST_EXPONENT = 400  # a double of any other program fits
 
 
 def load(body: bytes, max_depth: int = MAX_DEPTH) -> Any:

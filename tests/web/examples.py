@@ -209,5 +209,5 @@ HEADERS = {"Idempotency-Key": "order-7"}
 # Values that nothing of ours can be called, as they stand in a path.
 ODD_PATH_VALUES = (
     *("%00", "a%00b", "%0A", "%2F", "a%2Fb", "..%2F..%2Fetc%2Fpasswd", "%20", "a%20b", "a b", "%23", "a%23b"),
-    *("%C3%A9", "é", "%D9%A1%D9%A2", "%EF%BC%91", "%F0%9F%92%B8", "%FF", "%ED%A0%80", "x" * 2000, "%25%32%30"),
+    *("%C3%A9", "é", "%D9%A1%D9%A2", "%EF%BC%91", "%F0%9F%92%B8", "%FF", "%ED%A0%80", "x" * 2000),
 )
