@@ -41,22 +41,22 @@ class QueueWorker:
         """Gather and hand over until told to stop; what was taken by then is still handed over."""
         while not stop.is_set():
             try:
-                messages = self._gather()
+                messages = self._gather(stop)
                 if messages:
                     self._settle(messages, self._failed(messages))
             except Exception:  # whatever it was, the messages come back and the queue goes on
                 logger.exception("queue worker")
                 stop.wait(PAUSE_SECONDS)
 
-    def _gather(self) -> list[Received]:
+    def _gather(self, stop: Event) -> list[Received]:
         """Up to a batch of messages, from the first one until the window has passed."""
         messages = self._receive(LONG_POLL_SECONDS)
         closes_at = time.monotonic() + self._source.maximum_batching_window_in_seconds
-        while messages and len(messages) < self._source.batch_size and time.monotonic() < closes_at:
+        while 0 < len(messages) < self._source.batch_size and time.monotonic() < closes_at and not stop.is_set():
             more = self._receive(0)
             messages += more
             if not more:
-                time.sleep(PAUSE_SECONDS)
+                stop.wait(PAUSE_SECONDS)
         return messages
 
     def _receive(self, wait_seconds: int) -> list[Received]:

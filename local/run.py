@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -39,9 +40,8 @@ def main() -> int:
     except (Ended, BrokenPipeError):
         with suppress(OSError):
             print("Ended. State is kept in .state/: the next `make run` goes on from here.", file=out, flush=True)
-        _discard_output()
     except (HomeError, StackError, TemplateError) as trouble:
-        print(f"make run: {trouble}", file=err)
+        print(f"make run: {trouble}", file=err, flush=True)
         return 1
     return 0
 
@@ -54,13 +54,19 @@ def run(options: Options, out: TextIO) -> None:
         server = parts.enter_context(Server(options.port))
         stack = Stack(options.state_dir / "aws")
         set_environment(stack, server.base_url)
-        parts.enter_context(stack)
-        create_resources(stack.endpoint_url, STAGE)
-        parts.callback(_no_more_signals)
+        parts.callback(stack.stop)
+        with ThreadPoolExecutor(1) as starter:
+            started = starter.submit(_start, stack)
+            from local import house  # imports the app, which reads the environment that is set above
 
-        from local import house  # imports the app, which reads the environment that is set above
-
+            started.result()
         house.live(options, server, stack, out)
+
+
+def _start(stack: Stack) -> None:
+    """MiniStack with our tables and queues; it needs a second that the imports need as well."""
+    stack.start()
+    create_resources(stack.endpoint_url, STAGE)
 
 
 def set_environment(stack: Stack, base_url: str) -> None:
@@ -92,12 +98,8 @@ def _no_more_signals() -> None:
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
-
-def _discard_output() -> None:
-    """Python flushes standard output once more at its end, and would complain if nobody reads it any longer."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Everything is saved and said. Python would take most of a second to take itself apart, and would complain about
+    # a pipe that nobody reads any longer.
+    os._exit(code)

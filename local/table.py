@@ -118,7 +118,7 @@ class PlainLines:
     def _summarise(self, rows: Sequence[Row], counts: Counts) -> None:
         for row in rows:
             if row.is_agency:
-                self._say(f"{_now()}  {row.name:<16} {'':>9} {_amount(row.balance):>10}  {row.state:<6}  {row.last}")
+                self._say(f"{_now()}  {row.name:<16} {'':>9} {_amount(row.balance):>10}  {row.state}")
         self._say(f"{_now()}  {counts}")
 
     def _say(self, text: str) -> None:

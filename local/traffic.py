@@ -19,6 +19,7 @@ from local.voice_platform.call import Call
 SHORTEST_SECONDS, LONGEST_SECONDS = 20, 300
 TWICE_SHARE, UNANSWERED_SHARE, STRANGER_SHARE = 0.06, 0.08, 0.02
 TWICE_AFTER_SECONDS = 3.0
+OPENING_SECONDS = 3.0
 CREDIT_AFTER_SECONDS = 20.0
 ASSIGN_AFTER_SECONDS = 45.0
 WORKSPACE_TOP_UP = "1000"
@@ -35,17 +36,20 @@ class Traffic:
         self._base_url = base_url
         self._board = board
         self._pause_seconds = 60 / per_minute if per_minute else 0.0
-        self._turns = _turns(list(clients_of(agencies)))
+        self._turns = _turns(agencies)
+        self._calls_of_opening = len(list(clients_of(agencies)))
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._helped: set[str] = set()
 
     def run(self, stop: Event) -> None:
-        """Call after call until told to stop. A pace that is too fast for this machine is not made up for later."""
-        next_at = time.monotonic()
+        """Call after call until told to stop; the first few at once. Of a pace that is too fast for this machine, no
+        more than that is made up for.
+        """
+        next_at = time.monotonic() - OPENING_SECONDS
         while self._pause_seconds and not stop.is_set():
             if time.monotonic() >= next_at:
-                next_at = max(next_at + self._pause_seconds, time.monotonic() - 1)
+                next_at = max(next_at + self._pause_seconds, time.monotonic() - OPENING_SECONDS)
                 self._try(self._next_call, stop)
             while self._later and self._later[0][0] <= time.monotonic():
                 self._try(heapq.heappop(self._later)[2], stop)
@@ -65,7 +69,8 @@ class Traffic:
     def _next_call(self) -> None:
         agency, client = next(self._turns)
         platform = random.choice(list(PLATFORMS))
-        if random.random() < STRANGER_SHARE:
+        self._calls_of_opening -= 1
+        if self._happens(STRANGER_SHARE):
             self._call_of_a_stranger(agency, client, platform)
             return
         gate = self._api.ask(f"/v1/sub-accounts/{client.id}/access")
@@ -77,22 +82,25 @@ class Traffic:
             self._board.count(troubles=1)
             self._board.happened(client.id, f"gate answers {gate.status}", aloud=True)
 
+    def _happens(self, share: float) -> bool:
+        """Nothing out of the ordinary happens in the first calls: they are there to show wallets that move."""
+        return self._calls_of_opening < 0 and random.random() < share
+
     def _call(self, agency: Agency, client: Client, platform: str, max_seconds: int) -> None:
         """A call that the gate let start. It is reported at once, by its own times it ended just now."""
-        answered = random.random() >= UNANSWERED_SHARE
+        answered = not self._happens(UNANSWERED_SHARE)
         longest = max(SHORTEST_SECONDS, min(LONGEST_SECONDS, max_seconds))
         call = Call(client.agents[platform], random.randint(SHORTEST_SECONDS, longest) if answered else None)
         self._report(agency, platform, call)
-        what = f"{call.talk_seconds} s" if answered else "no answer"
         self._board.count(reported=1, not_answered=0 if answered else 1)
-        self._board.happened(client.id, f"{what} {platform}", aloud=not (answered and client.pays))
-        if random.random() < TWICE_SHARE:
+        self._board.happened(client.id, f"{_talk(call)} {platform}", aloud=not (answered and client.pays))
+        if self._happens(TWICE_SHARE):
             self._in(random.choice((0.0, TWICE_AFTER_SECONDS)), lambda: self._again(agency, client, platform, call))
 
     def _again(self, agency: Agency, client: Client, platform: str, call: Call) -> None:
         self._report(agency, platform, call)
         self._board.count(repeats=1)
-        self._board.happened(client.id, f"same again {platform}", aloud=True)
+        self._board.happened(client.id, f"{_talk(call)} {platform}, again", aloud=True)
 
     def _report(self, agency: Agency, platform: str, call: Call) -> None:
         endpoint, pretend = agency.endpoints[platform], PLATFORMS[platform]
@@ -131,8 +139,13 @@ class Traffic:
         self._board.happened(client.id, f"{call.talk_seconds} s {platform}, late")
 
 
-def _turns(clients: list[tuple[Agency, Client]]) -> Iterator[tuple[Agency, Client]]:
-    """Every client once, in another order each time."""
+def _talk(call: Call) -> str:
+    return "no answer" if call.talk_seconds is None else f"{call.talk_seconds} s"
+
+
+def _turns(agencies: Sequence[Agency]) -> Iterator[tuple[Agency, Client]]:
+    """Every client once, the agencies in turn, and then again and again, in another order each time."""
+    clients = sorted(clients_of(agencies), key=lambda pair: pair[0].clients.index(pair[1]))
     while True:
-        random.shuffle(clients)
         yield from clients
+        random.shuffle(clients)

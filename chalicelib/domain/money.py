@@ -56,10 +56,10 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 
 
 def check_currency(text: str, param: str = "currency") -> str:
-    """Return the currency's lower-case code.
+    """Return the code of a currency that a wallet may hold.
 
     Raises:
-        Invalid: a currency that no wallet may hold.
+        Invalid: any other, upper-case spellings included.
     """
     if text not in CURRENCIES:
         raise Invalid(param, f"{param} must be one of: {', '.join(sorted(CURRENCIES))}.")

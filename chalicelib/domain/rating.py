@@ -145,15 +145,14 @@ def _card_that_speaks(cards: Sequence[RateCard], meter: str, at_ms: int, whose: 
 
     A price cannot be set for the past, so what waited for its price is rated by the first one that is set.
     """
-    card = card_in_force(cards, at_ms)
-    later = sorted((each for each in cards if each.effective_at_ms > at_ms), key=lambda each: each.effective_at_ms)
-    candidates = [card, *later] if card else []
+    moments = [at_ms, *sorted({card.effective_at_ms for card in cards if card.effective_at_ms > at_ms})]
+    candidates = [card for moment in moments if (card := card_in_force(cards, moment)) is not None]
+    if card_in_force(cards, at_ms) is None:
+        return None
     for candidate in candidates:
         if not candidate.enabled or meter in candidate.prices:
             return candidate
-    if candidates:
-        raise PriceMissing(meter, whose)
-    return None
+    raise PriceMissing(meter, whose)
 
 
 def rebilled_price(card: RateCard | None, meter: str) -> Price | None:

@@ -196,8 +196,10 @@ def judge(event: UsageEvent) -> tuple[Status, str | None]:
         return Status.NEEDS_REVIEW, "from_the_future"
     if event.received_at_ms - event.occurred_at_ms >= OLDEST_EVENT_MS:
         return Status.NEEDS_REVIEW, "too_old"
+    if event.quantity == 0 and event.remarks:  # the times say that somebody talked, the duration says that nobody did
+        return Status.NEEDS_REVIEW, event.remarks[0]
     if event.quantity == 0:
-        return Status.NOT_BILLABLE, event.outcome or "no_talk_time"
+        return Status.NOT_BILLABLE, event.outcome or ("no_talk_time" if event.meter == VOICE else "nothing_used")
     return Status.POSTED, None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.money import MICROS_PER_UNIT, check_currency, format_price, parse_micros
@@ -59,11 +59,22 @@ Moment = Annotated[
     BeforeValidator(lambda value: to_epoch_ms(moment(value))),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T18:35:00Z"]}),
 ]
+
+
+def _storable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("It holds half a character, which nothing can store") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Acme Voice"])
+    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Acme Voice"])
 ]
 Email = Annotated[
-    str,
+    Text,
     StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254),
     Field(examples=["owner@agency.example"]),
 ]

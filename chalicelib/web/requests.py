@@ -19,6 +19,7 @@ from chalicelib.web.fields import (
     Name,
     PricePerUnit,
     RequestModel,
+    Text,
 )
 
 MOST_METERS = 20
@@ -49,7 +50,7 @@ Percent = Annotated[
 class GateSettings(RequestModel):
     """How long a call must be affordable to start, and how long it may last."""
 
-    min_start_seconds: int = Field(60, ge=0, le=600)
+    min_start_seconds: int = Field(60, ge=1, le=600)
     max_call_seconds: int = Field(3600, ge=60, le=7200)
 
     def to_domain(self) -> GatePolicy:
@@ -208,7 +209,7 @@ class NewCredit(RequestModel):
     """Balance given without a payment. `currency`, if it is sent, must be the wallet's own."""
 
     amount: CreditAmount
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+    note: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
     currency: Currency | None = None
 
 

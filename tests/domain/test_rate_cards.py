@@ -138,6 +138,37 @@ def test_a_silent_card_is_no_trouble_while_re_billing_is_off() -> None:
     assert rebilled_price(None, VOICE) is None
 
 
+CHAT_COST = (RateCard(0, prices={"chat": Price(PriceType.FIXED, 1_000)}),)
+
+
+def chat_card(effective_at_ms: int, price_micros: int) -> RateCard:
+    return RateCard(effective_at_ms, prices={"chat": Price(PriceType.FIXED, price_micros)})
+
+
+def test_what_waited_for_its_price_is_rated_by_the_first_one_that_is_set() -> None:
+    set_later = (chat_card(30, 3_000), card(0), card(10), chat_card(20, 2_000))
+
+    _, charge = rate_both(5, "chat", 0, CHAT_COST, set_later)
+
+    assert charge.amount_micros == 10_000
+    assert charge.card_effective_at_ms == 20
+
+
+def test_a_price_that_was_corrected_in_the_same_moment_counts_as_corrected() -> None:
+    set_later = (card(0), chat_card(20, 9_000), chat_card(20, 2_000))
+
+    _, waited = rate_both(5, "chat", 0, CHAT_COST, set_later)
+    _, punctual = rate_both(5, "chat", 20, CHAT_COST, set_later)
+
+    assert waited.amount_micros == punctual.amount_micros == 10_000
+
+
+def test_a_later_price_never_replaces_the_one_that_was_in_force() -> None:
+    _, charge = rate_both(5, "chat", 19, CHAT_COST, (chat_card(0, 1_000), chat_card(20, 2_000)))
+
+    assert charge.amount_micros == 5_000
+
+
 @pytest.mark.parametrize(
     "cost_cards",
     [(), (RateCard(0),), (RateCard(0, prices={VOICE: None}),), (RateCard(CHANGE_MS, prices={VOICE: COST}),)],

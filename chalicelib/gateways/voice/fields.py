@@ -22,8 +22,8 @@ Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~:-]
 EventId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~:@+=-]{0,127}$")]
 # Printable ASCII without "#", "/" and blanks.
 AgentId = Annotated[str, StringConstraints(pattern=r'^[!"$-.0-~]{1,128}$')]
-# For people to read, so it is cut rather than refused.
-Outcome = Annotated[str, AfterValidator(lambda text: text[:LONGEST_OUTCOME])]
+# For people to read, so it is cut rather than refused, and half a character (nothing could store it) is replaced.
+Outcome = Annotated[str, AfterValidator(lambda text: text[:LONGEST_OUTCOME].encode(errors="replace").decode())]
 
 
 class Payload(BaseModel):
