@@ -51,6 +51,7 @@ def run(options: Options, out: TextIO) -> None:
     with ExitStack() as parts:
         parts.enter_context(only_one(options.state_dir))
         parts.enter_context(_output_to(options.state_dir / "app.log"))
+        options.run_file.unlink(missing_ok=True)  # of a run that was killed
         server = parts.enter_context(Server(options.port))
         stack = Stack(options.state_dir / "aws")
         set_environment(stack, server.base_url)
@@ -97,6 +98,7 @@ def _no_more_signals() -> None:
     """Ending takes a moment, because the state is saved; a second Ctrl-C must not cut that short."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
+
 
 if __name__ == "__main__":
     code = main()

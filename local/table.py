@@ -16,9 +16,9 @@ from local.board import Board, Counts, Row
 SYMBOLS = {"ok": "●", "low": "▲", "empty": "■", "frozen": "=", "unused": "·"}
 STYLES = {"ok": "green", "low": "yellow", "empty": "bold red", "frozen": "blue", "unused": "dim"}
 TABLE_EVERY_SECONDS = 0.25
-LINES_EVERY_SECONDS = 0.5
+LINES_EVERY_SECONDS = 0.25
 SUMMARY_EVERY_SECONDS = 10.0
-CALLS_NOTE = "Calls are in time-lapse: by their own times 20 to 300 s long, and reported at once."
+CALLS_NOTE = "In time-lapse: calls of 20 to 300 s, by their own times, are reported at once."
 NO_DEMO_NOTE = "No demo (DEMO=0): everything is empty. The API key is in .run.json."
 
 
@@ -49,8 +49,8 @@ class LiveTable:
         rows, counts = self._board.snapshot()
         url = self._base_url
         head = [
-            Text(f"Rebill at home   {url}   {url}/docs", style="bold", overflow="fold"),
-            Text(f"{url}/openapi.json   key: .run.json   log: .state/app.log", overflow="fold"),
+            Text(f"Rebill at home  {url}  {url}/docs", style="bold", overflow="fold"),
+            Text(f"{url}/openapi.json  key: .run.json  log: .state/app.log", overflow="fold"),
             Text(CALLS_NOTE if rows else NO_DEMO_NOTE, style="dim"),
         ]
         foot = [Text(str(counts)), Text("Ctrl-C ends it; state is kept.", style="dim")]
@@ -58,12 +58,12 @@ class LiveTable:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style="dim")
     table.add_column("", width=18, no_wrap=True)
-    table.add_column("a minute", width=10, no_wrap=True)
+    table.add_column("price/min", width=10, no_wrap=True)
     table.add_column("balance", width=9, justify="right", no_wrap=True)
-    table.add_column("minutes", width=8, justify="right", no_wrap=True)
-    table.add_column("today", width=6, justify="right", no_wrap=True)
+    table.add_column("minutes", width=7, justify="right", no_wrap=True)
+    table.add_column("today", width=5, justify="right", no_wrap=True)
     table.add_column("state", width=8, no_wrap=True)
     table.add_column("last", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:

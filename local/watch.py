@@ -14,7 +14,7 @@ from local.api import Api
 from local.board import Board
 from local.demo import Agency
 
-WALLETS_EVERY_SECONDS = 0.7
+WALLETS_EVERY_SECONDS = 0.4
 WAITING_EVERY_SECONDS = 4.0
 WAITING_STATUSES = ("unmatched", "needs_review", "conflict")
 

@@ -16,7 +16,8 @@ from chalicelib.domain.usage import Status, UsageEvent, judge
 from chalicelib.domain.wallet import Entry, EntryKind, Leg
 from chalicelib.flows import redrive_usage
 from chalicelib.storage import accounts, ledger, usage_events
-from chalicelib.storage.ledger import PRICE_MISSING, Outcome
+from chalicelib.storage.entries import PRICE_MISSING
+from chalicelib.storage.ledger import Outcome
 from chalicelib.telemetry import alarm, logger
 
 

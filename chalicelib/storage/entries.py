@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pynamodb.expressions.condition import Condition
+
 from chalicelib.domain.rating import Charge, PriceType
 from chalicelib.domain.usage import Status, UsageEvent
 from chalicelib.domain.wallet import Entry, EntryKind, Leg
@@ -9,11 +11,19 @@ from chalicelib.storage.cards import price_from_json, price_to_json
 from chalicelib.storage.tables import EntryItem
 
 ENTRY_ID_PREFIX = "ent_"
+PRICE_MISSING = "price_missing"
 
 
 def entry_key(kind: EntryKind, source: str, event_id: str) -> str:
     """What makes an entry unique within its workspace. The ids' own letters exclude the separator."""
     return f"{kind.value}#{source}#{event_id}"
+
+
+def is_new(fingerprint: str) -> Condition:
+    """The condition for writing a key: never seen, or the very same was kept because its agent or price was unknown."""
+    waited = (EntryItem.status == Status.UNMATCHED.value) | (EntryItem.reason == PRICE_MISSING)
+    new: Condition = EntryItem.pk.does_not_exist() | ((EntryItem.fingerprint == fingerprint) & waited)
+    return new
 
 
 def entry_to_item(entry: Entry) -> EntryItem:

@@ -13,22 +13,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pynamodb.exceptions import CancellationReason, TransactWriteError
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.clock import utc_day
 from chalicelib.domain.rating import VOICE
-from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import Entry, EntryKind
-from chalicelib.storage.entries import entry_to_item
+from chalicelib.storage.entries import entry_to_item, is_new
 from chalicelib.storage.tables import DayTotalItem, EntryItem, WalletItem, connection
 
 MOST_ACTIONS = 100  # of one TransactWriteItems
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.8
-
-PRICE_MISSING = "price_missing"
 
 
 class Outcome(StrEnum):
@@ -112,7 +108,7 @@ def _write(entries: Sequence[Entry]) -> None:
     """One transaction: pynamodb sends its puts first, then its updates, each in the order given here."""
     with TransactWrite(connection=connection()) as transaction:
         for entry in entries:
-            transaction.save(entry_to_item(entry), condition=_is_new(entry), return_values="ALL_OLD")
+            transaction.save(entry_to_item(entry), condition=is_new(entry.fingerprint), return_values="ALL_OLD")
         for owner_id, amount_micros in _movements(entries).items():
             moved: list[Action] = [
                 WalletItem.balance_micros.add(amount_micros),
@@ -127,13 +123,6 @@ def _write(entries: Sequence[Entry]) -> None:
                 DayTotalItem.revenue_micros.add(total.revenue_micros),
             ]
             transaction.update(DayTotalItem(owner_id, day), actions=added)
-
-
-def _is_new(entry: Entry) -> Condition:
-    """Never seen, or kept until now because its agent or its price was unknown."""
-    waited = (EntryItem.status == Status.UNMATCHED.value) | (EntryItem.reason == PRICE_MISSING)
-    new: Condition = EntryItem.pk.does_not_exist() | ((EntryItem.fingerprint == entry.fingerprint) & waited)
-    return new
 
 
 def _movements(entries: Sequence[Entry]) -> dict[str, int]:

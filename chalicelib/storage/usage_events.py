@@ -13,8 +13,15 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.usage import DAY_MS, Status, UsageEvent
 from chalicelib.domain.wallet import Entry, EntryKind
 from chalicelib.storage.accounts import agent_key
-from chalicelib.storage.entries import attention_key, entry_from_item, entry_key, kept_to_item, usage_from_item
-from chalicelib.storage.ledger import PRICE_MISSING
+from chalicelib.storage.entries import (
+    PRICE_MISSING,
+    attention_key,
+    entry_from_item,
+    entry_key,
+    is_new,
+    kept_to_item,
+    usage_from_item,
+)
 from chalicelib.storage.tables import AccountItem, EntryItem, connection, store_trouble_is_ours
 
 RECEIPT_DAYS = 60
@@ -67,19 +74,17 @@ def keep(event: UsageEvent, status: Status, reason: str | None) -> bool:
         AgentWasAssigned: the event was to wait for its agent, which has just been assigned.
     """
     item = kept_to_item(event, status, reason, str(ULID()))
-    waited = (EntryItem.status == Status.UNMATCHED.value) | (EntryItem.reason == PRICE_MISSING)
-    new = EntryItem.pk.does_not_exist() | ((EntryItem.fingerprint == event.fingerprint) & waited)
     try:
         if status is Status.UNMATCHED:
-            _keep_while_unassigned(event, item, new)
+            _keep_while_unassigned(event, item)
         else:
-            item.save(condition=new)
+            item.save(condition=is_new(event.fingerprint))
     except (PutError, TransactWriteError) as error:
         return _is_kept_already(event, error)
     return True
 
 
-def _keep_while_unassigned(event: UsageEvent, item: EntryItem, new: Condition) -> None:
+def _keep_while_unassigned(event: UsageEvent, item: EntryItem) -> None:
     with TransactWrite(connection=connection()) as transaction:
         transaction.condition_check(
             AccountItem,
@@ -87,7 +92,7 @@ def _keep_while_unassigned(event: UsageEvent, item: EntryItem, new: Condition) -
             agent_key(agent_provider(event.source), event.agent_id or ""),
             condition=AccountItem.pk.does_not_exist(),
         )
-        transaction.save(item, condition=new)
+        transaction.save(item, condition=is_new(event.fingerprint))
 
 
 def _is_kept_already(event: UsageEvent, error: PutError | TransactWriteError) -> bool:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 NOT_THERE = object()
+HALF_A_CHARACTER = "half \ud800"
 MONEY = r"^\d{1,9}(\.\d{1,6})?$"
 
 TEXTS = (
@@ -47,7 +48,6 @@ NO_DATES = (
 )
 NO_CURRENCIES = ("us", "usdx", "xyz", "btc", " usd", "usd ", "u$d", "\uff55\uff53\uff44", "XXX")
 NO_PERCENTS = ("-1", "1001", "1e2", "33.333", "50%", 1001, -1, Decimal("33.333"), Decimal("1e3"), Decimal("0.001"))
-# Where the schema says less than the model: the first word of the description says which kind it is.
 NOT_BLANK = ("name", "note")
 
 
@@ -74,6 +74,8 @@ class Field:
         kinds = [self.schema, *self.schema.get("anyOf", [])]
         found: list[Any] = []
         for kind in kinds:
+            if kind.get("type") == "string":
+                found.append(HALF_A_CHARACTER)
             if kind.get("format") == "date-time":
                 found += [*TEXTS, *NO_DATES]
             if kind.get("pattern") == MONEY:
