@@ -61,8 +61,8 @@ def _measure(endpoint_url: str, quick: bool, display: Steps) -> list[Part]:
     return [
         posting.measure(endpoint_url, STAGE, plan, world, display),
         costs.measure(endpoint_url, STAGE, doors, world, display),
-        gate.measure(endpoint_url, STAGE, doors, 200 if quick else 500, display),
-        starts.measure(world.messages(plan.batch, 20), 3 if quick else 9, display),
+        gate.measure(endpoint_url, STAGE, doors, 100 if quick else 500, display),
+        starts.measure(world.messages(plan.batch, 20), 2 if quick else 9, display),
     ]
 
 

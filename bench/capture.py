@@ -51,6 +51,11 @@ class Watch:
         return sum(each.reported for each in self.sent if each.operation in WRITES)
 
     @property
+    def read_units(self) -> float:
+        """Read units by the rules."""
+        return sum(each.read_units for each in self.sent)
+
+    @property
     def transactions(self) -> int:
         """How many were sent, cancelled ones too."""
         return sum(each.operation == "TransactWriteItems" for each in self.sent)

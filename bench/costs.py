@@ -12,7 +12,7 @@ from bench.write_units import index_entry, item_size
 from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import Entry
 from chalicelib.storage import usage_events
-from chalicelib.storage.entries import entry_to_item
+from chalicelib.storage.entries import entry_values, to_attributes
 from chalicelib.storage.tables import DayTotalItem, EntryItem, WalletItem
 from local.template import client, resources
 
@@ -80,7 +80,7 @@ def _watch_duplicate(endpoint_url: str, stage: str, world: hot.HotWorkspace) -> 
 def _cost_table(costs: Sequence[Cost]) -> Table:
     head = (
         "what",
-        "clients",
+        "sub-accounts",
         "refill rule",
         "events",
         "items",
@@ -129,8 +129,10 @@ def _verdict(costs: Sequence[Cost], clients: int) -> Verdict:
 
 
 def _size_table(endpoint_url: str, stage: str, world: hot.HotWorkspace) -> Table:
-    usual = entry_to_item(world.entries(world.messages(1, 1))[0]).serialize()
-    ascii_only, any_text = (entry_to_item(_longest(world, letter)).serialize() for letter in ("o", "\N{OK HAND SIGN}"))
+    usual = to_attributes(entry_values(world.entries(world.messages(1, 1))[0]))
+    ascii_only, any_text = (
+        to_attributes(entry_values(_longest(world, letter))) for letter in ("o", "\N{OK HAND SIGN}")
+    )
     event = world.event(0)
     receipt = usage_events._receipt(event).serialize()
     stored = _stored(endpoint_url, stage, world)

@@ -71,7 +71,7 @@ def _table(ways: Sequence[Way], calls: int) -> Table:
             way.percentile_ms(50),
             way.percentile_ms(99),
             f"{way.requests:.2f}",
-            f"{sum(sent.read_units for sent in way.watch.sent) / way.watched_calls:.2f}",
+            f"{way.watch.read_units / way.watched_calls:.2f}",
             _reported(way),
         )
         for way in ways

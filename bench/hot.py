@@ -27,7 +27,7 @@ from chalicelib.domain.wallet import Entry
 from chalicelib.flows import authenticate, configure
 from chalicelib.flows.post_usage import Message, post_usage
 from chalicelib.storage import ledger
-from chalicelib.storage.entries import entry_to_item
+from chalicelib.storage.entries import entry_key, entry_values, key_parts, to_attributes
 from chalicelib.storage.ledger import Outcome
 from chalicelib.storage.tables import EntryItem
 from chalicelib.storage.wallets import watch_for_refill
@@ -151,9 +151,8 @@ def plain_client(endpoint_url: str) -> Any:
 
 def fill(endpoint_url: str, hot: HotWorkspace, count: int) -> Iterator[int]:
     """Put so many real entry items into the hot workspace's ledger, spread over its clients; yields how many are in."""
-    models = [
-        entry_to_item(entry).serialize() for entry in hot.entries(hot.messages(len(hot.clients), len(hot.clients)))
-    ]
+    each_client_once = hot.messages(len(hot.clients), len(hot.clients))
+    models = [to_attributes(entry_values(entry)) for entry in hot.entries(each_client_once)]
     dynamodb = plain_client(endpoint_url)
 
     def put(first: int) -> int:
@@ -172,6 +171,5 @@ def fill(endpoint_url: str, hot: HotWorkspace, count: int) -> Iterator[int]:
 
 def _another(model: Item) -> Item:
     """The same entry under another id."""
-    event_id = str(uuid.uuid4())
-    key = model["pk"]["S"].removesuffix(model["event_id"]["S"]) + event_id
-    return {**model, "pk": {"S": key}, "event_id": {"S": event_id}, "sort_id": {"S": str(ULID())}}
+    kind, source, _ = key_parts(model["pk"]["S"])
+    return {**model, "pk": {"S": entry_key(kind, source, str(uuid.uuid4()))}, "sort_id": {"S": str(ULID())}}

@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib.clock import utc_day
 from chalicelib.domain.rating import VOICE
 from chalicelib.domain.wallet import Entry
-from chalicelib.storage.entries import entry_to_item
+from chalicelib.storage.entries import entry_values, to_attributes
 from chalicelib.storage.tables import DayTotalItem, EntryItem, WalletItem
 
 Item = dict[str, dict[str, Any]]
@@ -26,7 +26,7 @@ TOTAL = "ADD calls :calls, talk_ms :talk, cost_micros :cost, revenue_micros :rev
 
 def entry_items(entries: Sequence[Entry]) -> list[Item]:
     """The very items that the ledger would write. Made outside of any measured time."""
-    return [entry_to_item(entry).serialize() for entry in entries]
+    return [to_attributes(entry_values(entry)) for entry in entries]
 
 
 def post(dynamodb: Any, entries: Sequence[Entry], items: Sequence[Item]) -> None:

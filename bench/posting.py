@@ -27,8 +27,8 @@ class Plan:
     alone: int
 
 
-FULL = Plan(clients=(1, 10, 20, 100), ledger_entries=50_000, rounds=5, batch=500, alone=60)
-QUICK = Plan(clients=(1, 20), ledger_entries=5_000, rounds=3, batch=300, alone=20)
+FULL = Plan(clients=(1, 10, 20, 100), ledger_entries=50_000, rounds=7, batch=500, alone=40)
+QUICK = Plan(clients=(1, 20), ledger_entries=1_000, rounds=3, batch=200, alone=10)
 
 
 @dataclass
@@ -64,7 +64,7 @@ def measure(endpoint_url: str, stage: str, plan: Plan, world: hot.HotWorkspace, 
                     step.to(filled)
         for clients in plan.clients:
             case = Case(clients, entries)
-            with display.step(f"posting for {clients} clients at {entries:,} entries", plan.rounds) as step:
+            with display.step(f"posting for {clients} sub-accounts at {entries:,} entries", plan.rounds) as step:
                 _measure_case(endpoint_url, stage, plan, world, case, step.to)
             cases.append(case)
     return Part([_speeds(cases, plan), _units(cases, plan)], [_verdict(cases)])
@@ -117,7 +117,7 @@ def _naive(dynamodb: Any, world: hot.HotWorkspace, count: int, clients: int) -> 
 
 
 def _speeds(cases: Sequence[Case], plan: Plan) -> Table:
-    head = ("clients", "ledger", "batched ev/s", "naive ev/s", "ratio", "ours alone ev/s", "ratio")
+    head = ("sub-accounts", "ledger", "batched ev/s", "naive ev/s", "ratio", "ours alone ev/s", "ratio")
     rows = [
         (
             str(case.clients),
@@ -134,20 +134,22 @@ def _speeds(cases: Sequence[Case], plan: Plan) -> Table:
         f"min / median / max of {plan.rounds} rounds, in turns; batched: {plan.batch} messages through the flow.",
         "naive: the same flow, then one transaction per event through the plain boto3 client; its items are free.",
         "ours alone: our own ledger.post, called with one event at a time.",
+        "One poster at a time: MiniStack knows no conflicts between two, so none are in these figures.",
     )
     return Table("Posting at one hot workspace: events per second", head, rows, notes)
 
 
 def _units(cases: Sequence[Case], plan: Plan) -> Table:
     head = (
-        "clients",
+        "sub-accounts",
         "ledger",
         "events",
         "transactions",
-        "batched, rules",
-        "batched, reported",
-        "naive, rules",
+        "batched by rules",
         "reported",
+        "naive by rules",
+        "reported",
+        "batched reads by rules",
     )
     rows = [
         (
@@ -159,10 +161,14 @@ def _units(cases: Sequence[Case], plan: Plan) -> Table:
             per_event(case.batched_units.reported, plan.batch),
             per_event(case.naive_units.units.total, plan.alone),
             per_event(case.naive_units.reported, plan.alone),
+            per_event(case.batched_units.read_units, plan.batch),
         )
         for case in cases
     ]
-    notes = ("rules: DynamoDB's published ones on the real items; reported: what the store itself says.",)
+    notes = (
+        "by rules: DynamoDB's published ones, on the real items before and after; reported: what the store says.",
+        "reads: the accounts and agents that a batch looks up first, in read units (a fifth of a write unit's price).",
+    )
     return Table("Posting at one hot workspace: write units per event", head, rows, notes)
 
 
@@ -173,5 +179,5 @@ def _verdict(cases: Sequence[Case]) -> Verdict:
     return Verdict(
         f"at one hot workspace the batched posting is at least {WANTED_RATIO:.0f} times as fast as the naive one",
         ratio >= WANTED_RATIO,
-        f"{ratio:.1f} in the worst case ({worst.clients} clients, {worst.entries:,} entries), {best:.1f} in the best",
+        f"{ratio:.1f} at worst ({worst.clients} sub-accounts, {worst.entries:,} entries), {best:.1f} at best",
     )

@@ -20,6 +20,7 @@ from chalicelib.storage.entries import (
     entry_key,
     is_new,
     kept_to_item,
+    key_parts,
     usage_from_item,
 )
 from chalicelib.storage.tables import AccountItem, EntryItem, connection, store_trouble_is_ours
@@ -60,8 +61,6 @@ def _receipt(event: UsageEvent) -> EntryItem:
         f"{event.workspace_id}#receipt",
         sort_id=str(ULID()),
         status=Status.QUEUED.value,
-        source=event.source,
-        event_id=event.event_id,
         received_at_ms=event.received_at_ms,
         expires_at=(event.received_at_ms + RECEIPT_DAYS * DAY_MS) // 1000,
     )
@@ -133,10 +132,11 @@ def _tell(workspace_id: str, items: Iterable[EntryItem]) -> KeptEvent:
     receipt, kept = parts.get(f"{workspace_id}#receipt"), parts.get(workspace_id)
     contradictions = tuple(usage_from_item(item) for sk, item in sorted(parts.items()) if "#conflict#" in sk)
     shown = kept or receipt or next(iter(parts.values()))
+    _, source, event_id = key_parts(shown.pk)
     return KeptEvent(
         workspace_id=workspace_id,
-        source=shown.source or "",
-        event_id=shown.event_id or "",
+        source=source,
+        event_id=event_id,
         status=Status.CONFLICT if contradictions else Status(shown.status),
         received_at_ms=int(shown.received_at_ms or 0),
         reason=shown.reason,
@@ -159,14 +159,15 @@ def waiting_events(
 
 
 def _waiting(item: EntryItem) -> KeptEvent:
+    usage = usage_from_item(item)
     return KeptEvent(
-        workspace_id=item.sk.partition("#")[0],
-        source=item.source or "",
-        event_id=item.event_id or "",
+        workspace_id=usage.workspace_id,
+        source=usage.source,
+        event_id=usage.event_id,
         status=Status(item.status),
-        received_at_ms=int(item.received_at_ms or 0),
+        received_at_ms=usage.received_at_ms,
         reason=item.reason,
-        usage=usage_from_item(item),
+        usage=usage,
     )
 
 
