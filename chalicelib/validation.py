@@ -29,5 +29,7 @@ def validate(model: type[M], value: Any, prefix: str = "") -> M:
 def _path(prefix: str, location: tuple[int | str, ...]) -> str:
     path = prefix
     for step in location:
+        if step == "[key]":  # pydantic's word for "the name itself is wrong", which the path ends in already
+            continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
     return path[:LONGEST_PATH]

@@ -97,18 +97,17 @@ class Board:
             if aloud:
                 self._lines.append(Line(replace(row), None, text))
 
-    def seen(self, owner_id: str, balance: Decimal, status: str, minutes_left: str | None) -> bool:
-        """A wallet was read; answers whether its balance has moved since the time before."""
+    def seen(self, owner_id: str, balance: Decimal, status: str, minutes_left: str | None) -> None:
+        """A wallet was read."""
         with self._lock:
             row = self.rows[owner_id]
             before, row.balance, row.status, row.minutes_left = row.balance, balance, status, minutes_left
             if before is None or before == balance:
-                return False
+                return
             if balance > before:
                 row.stopped = False
             if not row.is_agency:
                 self._lines.append(Line(replace(row), balance - before, row.last))
-            return True
 
     def snapshot(self) -> tuple[list[Row], Counts]:
         """Copies, so that a reader sees nothing half changed."""

@@ -91,7 +91,7 @@ class Gateway:
 def _problem(status: HTTPStatus, code: str, detail: str) -> Answer:
     request_id = str(uuid4())
     body = {
-        "type": "about:blank",
+        "type": f"urn:rebill:problem:{code}",
         "title": status.phrase,
         "status": status.value,
         "code": code,
@@ -176,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the standard library refuses itself (a request line that is none, too many headers), as a problem."""
+        self.request_version = "HTTP/1.1"  # unknown so far, and taken for 0.9, whose answers have no headers
         self._send_and_close(_problem(HTTPStatus(code), "malformed_request", message or HTTPStatus(code).phrase))
 
     def handle_expect_100(self) -> bool:

@@ -112,7 +112,8 @@ class Traffic:
     def _stopped(self, client: Client, code: str, scope: str) -> None:
         """No call starts. After a while somebody notices, and adds balance by hand."""
         self._board.count(stopped=1)
-        self._board.happened(client.id, f"403 {code.replace('_', ' ')}", stopped=True, aloud=True)
+        why = code.removeprefix("sub_account_").replace("_", " ")
+        self._board.happened(client.id, f"403 {why}", stopped=True, aloud=True)
         owner_id = client.workspace_id if scope == "workspace" else client.id
         if owner_id not in self._helped:
             self._helped.add(owner_id)

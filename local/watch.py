@@ -9,13 +9,14 @@ from threading import Event
 import httpx
 
 from chalicelib.clock import now_ms, utc_day
+from chalicelib.storage.tables import WalletItem
 from chalicelib.storage.wallets import day_totals
 from local.api import Api
 from local.board import Board
 from local.demo import Agency
 
-WALLETS_EVERY_SECONDS = 0.4
-WAITING_EVERY_SECONDS = 4.0
+LOOK_EVERY_SECONDS = 0.4
+LOOK_CLOSELY_EVERY_SECONDS = 5.0
 WAITING_STATUSES = ("unmatched", "needs_review", "conflict")
 
 logger = logging.getLogger("rebill.home")
@@ -29,7 +30,8 @@ class Watch:
         self._agencies = agencies
         self._board = board
         self._posted_before: dict[str, tuple[str, int]] = {}
-        self._look_for_waiting_at = 0.0
+        self._balances: dict[str, int] = {}
+        self._look_closely_at = 0.0
 
     def run(self, stop: Event) -> None:
         """Look until told to stop."""
@@ -39,24 +41,36 @@ class Watch:
             except Exception:  # the next look may go better
                 if not stop.is_set():
                     logger.exception("watch")
-            stop.wait(WALLETS_EVERY_SECONDS)
+            stop.wait(LOOK_EVERY_SECONDS)
 
     def look(self) -> None:
-        """Read every wallet once; the day totals of an agency only where its own wallet has moved."""
-        for agency in self._agencies:
-            agency_moved = self._read_wallet("workspaces", agency.id)
-            for client in agency.clients:
-                self._read_wallet("sub-accounts", client.id)
-            if agency_moved or agency.id not in self._posted_before:
-                for owner_id in (agency.id, *(client.id for client in agency.clients)):
-                    self._read_calls(owner_id, counts=owner_id == agency.id)
-        if time.monotonic() >= self._look_for_waiting_at:
-            self._look_for_waiting_at = time.monotonic() + WAITING_EVERY_SECONDS
+        """Read the wallets that have moved, and now and then all of them: a price may have changed too."""
+        moved = self._moved()
+        if time.monotonic() >= self._look_closely_at:
+            self._look_closely_at = time.monotonic() + LOOK_CLOSELY_EVERY_SECONDS
             self._board.counts.waiting = sum(self._waiting(agency.id) for agency in self._agencies)
+            moved = set(self._board.rows)
+        for agency in self._agencies:
+            owner_ids = (agency.id, *(client.id for client in agency.clients))
+            for owner_id in owner_ids:
+                if owner_id in moved:
+                    self._read_wallet(owner_id)
+                if agency.id in moved:
+                    self._read_calls(owner_id, counts=owner_id == agency.id)
 
-    def _read_wallet(self, kind: str, owner_id: str) -> bool:
+    def _moved(self) -> set[str]:
+        """Whose balance is another than at the last look. One read of the table: asking the API for every wallet twice
+        a second would keep a core busy that the product needs.
+        """
+        before = self._balances
+        items = WalletItem.batch_get(list(self._board.rows), consistent_read=True)
+        self._balances = {item.owner_id: int(item.balance_micros) for item in items}
+        return {owner_id for owner_id, micros in self._balances.items() if before.get(owner_id) != micros}
+
+    def _read_wallet(self, owner_id: str) -> None:
+        kind = "workspaces" if owner_id.startswith("ws_") else "sub-accounts"
         wallet = self._api.get(f"/v1/{kind}/{owner_id}/wallet")
-        return self._board.seen(owner_id, Decimal(wallet["balance"]), wallet["status"], wallet["minutes_left"])
+        self._board.seen(owner_id, Decimal(wallet["balance"]), wallet["status"], wallet["minutes_left"])
 
     def _read_calls(self, owner_id: str, counts: bool) -> None:
         today = utc_day(now_ms())

@@ -20,6 +20,7 @@ TEXT = (".py", ".html", ".js", ".css", ".json", ".txt", ".md", ".svg")
 
 LONGEST_FUNCTION_LINES = 49
 LONGEST_FILE_LINES = 400
+LONGEST_TEST_FILE_LINES = 600  # a list of sentences reads faster than code
 
 # Who may import whom. "root" are the modules beside the folders; a library stands in the second table.
 ROOT_MODULES = ("settings", "clock", "telemetry", "validation")
@@ -213,9 +214,8 @@ def functions_fit_a_screen(path: str, source: str) -> list[str]:
 
 def files_can_be_read_in_one_go(path: str, source: str) -> list[str]:
     length = len(source.splitlines())
-    return [f"{path}: has {length} lines. Split it by subject: {LONGEST_FILE_LINES} at most."] * (
-        length > LONGEST_FILE_LINES
-    )
+    most = LONGEST_TEST_FILE_LINES if path.startswith("tests/") else LONGEST_FILE_LINES
+    return [f"{path}: has {length} lines. Split it by subject: {most} at most."] * (length > most)
 
 
 def nothing_is_postponed(path: str, source: str) -> list[str]:
@@ -344,7 +344,8 @@ LONG_FILE = "pass\n" * (LONGEST_FILE_LINES + 1)
         (nothing_packaged_knows_that_it_runs_at_home, "chalicelib/web/page.html", "<p>MiniStack</p>"),
         (functions_fit_a_screen, "ops/replay.py", LONG_FUNCTION),
         (functions_fit_a_screen, "local/stack.py", "class A:\n    async " + LONG_FUNCTION.replace("\n", "\n    ")),
-        (files_can_be_read_in_one_go, "tests/test_all.py", LONG_FILE),
+        (files_can_be_read_in_one_go, "tests/test_all.py", "pass\n" * (LONGEST_TEST_FILE_LINES + 1)),
+        (files_can_be_read_in_one_go, FLOW, LONG_FILE),
         (nothing_is_postponed, FLOW, "x = 1  # TODO: later"),
         (nothing_is_postponed, "chalicelib/web/static/app.js", "// FIXME"),
         (one_word_has_one_meaning, FLOW, "tenant_id = 1"),

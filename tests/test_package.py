@@ -85,7 +85,7 @@ def test_an_unknown_address_is_our_404_and_not_the_gateways_403(deployed: tuple[
     problem = answer.json()
     assert problem.pop("request_id")
     assert problem == {
-        "type": "about:blank",
+        "type": "urn:rebill:problem:not_found",
         "title": "Not Found",
         "status": 404,
         "code": "not_found",

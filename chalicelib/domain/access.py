@@ -1,11 +1,13 @@
 """The gate: may the next call start, and for how long? A pure decision over two wallets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.accounts import AccountStatus, GatePolicy, SubAccount, Workspace
 from chalicelib.domain.errors import PriceMissing
-from chalicelib.domain.rating import VOICE, Price, PriceType, card_in_force, rate, rebilled_price
-from chalicelib.domain.wallet import Wallet
+from chalicelib.domain.rating import MS_PER_MINUTE, VOICE, Price, PriceType, card_in_force, rate, rebilled_price
+from chalicelib.domain.wallet import Wallet, WalletStatus
+
+MINUTES_AT_ONCE = 1_000_000  # so that what a minute costs is known to a millionth of a micro
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def decide(
     if sub_account.status is AccountStatus.PAUSED:
         return Denied("sub_account_paused", "sub_account", "This sub-account is paused: no new calls start.")
     try:
-        cost, price = _prices(workspace, sub_account, now_ms)
+        cost, price = voice_prices(workspace, sub_account, now_ms)
     except PriceMissing as missing:
         scope = missing.whose.replace("-", "_")
         return Denied("price_missing", scope, f"{missing.detail} Set one, or say that it is not billed.")
@@ -56,12 +58,48 @@ def decide(
     return Allowed(min(longest, own), sub_account_pays=True)
 
 
-def _prices(workspace: Workspace, sub_account: SubAccount, now_ms: int) -> tuple[Price, Price | None]:
-    cost_card = card_in_force(workspace.cost_cards, now_ms)
+def voice_prices(workspace: Workspace, sub_account: SubAccount | None, at_ms: int) -> tuple[Price, Price | None]:
+    """What a minute costs the workspace at that moment, and what the wallet in question pays for it.
+
+    That is the sub-account's price, None while it is not re-billed; without a sub-account, the workspace's cost.
+
+    Raises:
+        PriceMissing: a card that should name a price for voice does not.
+    """
+    cost_card = card_in_force(workspace.cost_cards, at_ms)
     cost = cost_card.prices.get(VOICE) if cost_card else None
     if cost is None:
         raise PriceMissing(VOICE, "workspace")
-    return cost, rebilled_price(card_in_force(sub_account.rebilling_cards, now_ms), VOICE)
+    return cost, rebilled_price(card_in_force(sub_account.rebilling_cards, at_ms), VOICE) if sub_account else cost
+
+
+def wallet_status(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, at_ms: int) -> WalletStatus:
+    """How a wallet stands, as the gate sees it: `empty` is what stops a call, though a little may be left in it."""
+    if (sub_account or workspace).status is AccountStatus.PAUSED:
+        return WalletStatus.FROZEN
+    try:
+        cost, price = voice_prices(workspace, sub_account, at_ms)
+    except PriceMissing:
+        return wallet.status()
+    if price is None or price.price_type is PriceType.ABSORB:  # it pays nothing, so it stops nothing
+        return WalletStatus.OK if wallet.available_micros >= 0 else WalletStatus.EMPTY
+    can_start = _affordable_seconds(wallet, price, cost, workspace.gate) is not None
+    return wallet.status() if can_start else WalletStatus.EMPTY
+
+
+def minutes_left_tenths(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, at_ms: int) -> int | None:
+    """For how many tenths of a minute the wallet still pays, rounded down; None where its owner pays nothing."""
+    try:
+        cost, price = voice_prices(workspace, sub_account, at_ms)
+    except PriceMissing:
+        return None
+    if price is None:
+        return None
+    talk_only = replace(price, connect_fee_micros=0)
+    million_minutes_micros = rate(MINUTES_AT_ONCE * MS_PER_MINUTE, VOICE, talk_only, 0, cost).amount_micros
+    if not million_minutes_micros:
+        return None
+    return max(0, wallet.available_micros) * 10 * MINUTES_AT_ONCE // million_minutes_micros
 
 
 def _affordable_seconds(wallet: Wallet, price: Price, cost: Price | None, policy: GatePolicy) -> int | None:

@@ -46,10 +46,8 @@ class Wallet:
         """What can still be spent."""
         return self.balance_micros + self.credit_limit_micros
 
-    def status(self, frozen: bool = False) -> WalletStatus:
-        """The state a person should see; `frozen` when its account is paused."""
-        if frozen:
-            return WalletStatus.FROZEN
+    def status(self) -> WalletStatus:
+        """How full it is, whatever its owner pays; `domain/access.wallet_status` also knows the price."""
         if self.available_micros <= 0:
             return WalletStatus.EMPTY
         threshold = LOW_BALANCE_MICROS if self.refill_threshold_micros is None else self.refill_threshold_micros

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from ulid import ULID
 
 from chalicelib.clock import now_ms
-from chalicelib.domain.access import Allowed, Denied, decide
-from chalicelib.domain.accounts import AccountStatus
+from chalicelib.domain.access import Allowed, Denied, decide, wallet_status
 from chalicelib.domain.wallet import WalletStatus
 from chalicelib.storage.gate import read_for_gate
 from chalicelib.telemetry import logger
@@ -29,12 +28,13 @@ def check_access(sub_account_id: str) -> GateDecision:
         NotFound: no such sub-account. Unavailable: nobody knows; that is never a no.
     """
     workspace, workspace_wallet, sub_account, sub_account_wallet = read_for_gate(sub_account_id)
-    answer = decide(workspace, workspace_wallet, sub_account, sub_account_wallet, now_ms())
+    now = now_ms()
+    answer = decide(workspace, workspace_wallet, sub_account, sub_account_wallet, now)
     decision = GateDecision(
         id=f"gte_{ULID()}",
         answer=answer,
-        workspace_wallet=workspace_wallet.status(frozen=workspace.status is AccountStatus.PAUSED),
-        sub_account_wallet=sub_account_wallet.status(frozen=sub_account.status is AccountStatus.PAUSED),
+        workspace_wallet=wallet_status(workspace_wallet, workspace, None, now),
+        sub_account_wallet=wallet_status(sub_account_wallet, workspace, sub_account, now),
     )
     if isinstance(answer, Denied):
         balances = {

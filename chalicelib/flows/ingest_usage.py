@@ -50,24 +50,25 @@ def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tupl
     except (Malformed, Invalid) as unreadable:  # signed, so it is real: some platforms never send it again
         alarm("signed_webhook_unreadable", endpoint_id=endpoint_id, code=unreadable.code, param=unreadable.param)
         raise
-    if any(owner != endpoint.workspace_id for owner in _known_sub_accounts(reports).values()):
-        raise Invalid("subject", "subject is not a sub-account of this endpoint's workspace.", "unknown_sub_account")
+    _known_sub_accounts(reports, endpoint.workspace_id)
     events = [UsageEvent.from_report(report, endpoint.workspace_id, received_at_ms) for report in reports]
     return _accept(events), adapter.ACCEPTED_STATUS
 
 
-def _known_sub_accounts(reports: Sequence[Report]) -> dict[str, str]:
+def _known_sub_accounts(reports: Sequence[Report], workspace_id: str | None = None) -> dict[str, str]:
     """The workspace of each sub-account that these reports name; an agent's name is looked up when it is posted.
 
+    With a `workspace_id` only its own sub-accounts count: a signature speaks for one workspace.
+
     Raises:
-        Invalid: one of them does not exist; names the event.
+        Invalid: one of them does not exist, or is somebody else's; names the event.
     """
-    named = {_subject(report) for report in reports if report.sub_account_id}
-    known = accounts.sub_accounts_by_id(named)
+    found = accounts.sub_accounts_by_id({_subject(report) for report in reports if report.sub_account_id})
+    known = {each.id: each.workspace_id for each in found.values() if workspace_id in (None, each.workspace_id)}
     for number, report in enumerate(reports):
         if report.sub_account_id and report.sub_account_id not in known:
             raise _unknown_subject(number, len(reports))
-    return {sub_account.id: sub_account.workspace_id for sub_account in known.values()}
+    return known
 
 
 def _unknown_subject(number: int, count: int) -> Invalid:

@@ -87,7 +87,7 @@ def get_sub_account(sub_account_id: str) -> SubAccount:
     Raises:
         NotFound: there is none with this id.
     """
-    return sub_account_from_item(_get(owning_workspace(sub_account_id) or "", sub_account_id, "sub-account"))
+    return sub_account_from_item(_get(_workspace_of(sub_account_id, "sa_"), sub_account_id, "sub-account"))
 
 
 def list_sub_accounts(workspace_id: str, limit: int, after: str | None = None) -> tuple[list[SubAccount], bool]:
@@ -103,7 +103,7 @@ def list_sub_accounts(workspace_id: str, limit: int, after: str | None = None) -
 
 def sub_accounts_by_id(sub_account_ids: Iterable[str]) -> dict[str, SubAccount]:
     """The sub-accounts that exist among these ids, as they are now."""
-    keys = {(workspace_id, each) for each in sub_account_ids if (workspace_id := owning_workspace(each))}
+    keys = {(workspace_id, each) for each in sub_account_ids if (workspace_id := _workspace_of(each, "sa_"))}
     return {item.sk: sub_account_from_item(item) for item in _get_many(keys)}
 
 
@@ -186,7 +186,7 @@ def get_endpoint(endpoint_id: str) -> VoiceEndpoint:
     Raises:
         NotFound: there is none with this id.
     """
-    item = _get(owning_workspace(endpoint_id) or "", endpoint_id, "voice endpoint")
+    item = _get(_workspace_of(endpoint_id, "whe_"), endpoint_id, "voice endpoint")
     return VoiceEndpoint(item.sk, item.pk, Provider(item.provider), item.secret or "", int(item.created_at_ms))
 
 
@@ -211,6 +211,11 @@ def api_key_is_valid(key_hash: str) -> bool:
         return not _get(API_KEY, key_hash, "API key").revoked
     except NotFound:
         return False
+
+
+def _workspace_of(thing_id: str, prefix: str) -> str:
+    """The workspace inside an id; empty for an id of another kind of thing, which is then not found."""
+    return owning_workspace(thing_id) or "" if thing_id.startswith(prefix) else ""
 
 
 def _get(pk: str, sk: str, what: str) -> AccountItem:

@@ -19,7 +19,7 @@ def read_for_gate(sub_account_id: str) -> tuple[Workspace, Wallet, SubAccount, W
         NotFound: no such sub-account. Unavailable: the store did not answer in full.
     """
     workspace_id = owning_workspace(sub_account_id)
-    if workspace_id is None:
+    if workspace_id is None or not sub_account_id.startswith("sa_"):
         raise NotFound("not_found", "There is no such sub-account.")
     request = {
         AccountItem.Meta.table_name: {

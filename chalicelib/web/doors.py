@@ -21,7 +21,7 @@ from chalicelib.validation import validate
 from chalicelib.web import errors
 
 MOST_BODY_BYTES = 1_000_000
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JSON_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 _PATH_VALUE = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
 
@@ -60,8 +60,9 @@ class Door:
     path: str
     summary: str
     view: View
-    answers: type[BaseModel] | str  # a model, or the media type of an answer that is not JSON
+    answers: type[BaseModel] | str  # a model, or the media types of an answer that is none
     status: HTTPStatus = HTTPStatus.OK
+    also: tuple[HTTPStatus, ...] = ()  # other statuses of the same answer
     body: type[BaseModel] | str | None = None  # a model, or what the door reads from the raw bytes itself
     query: type[BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -135,8 +136,9 @@ def _read(made: Door, request: Request, path_values: Mapping[str, str], request_
     if len(raw_body) > made.most_body_bytes:
         raise TooLarge("body_too_large", f"The body may have at most {made.most_body_bytes} bytes.", "body")
     body = None
-    if isinstance(made.body, type):
+    if made.body is not None and made.needs_key:
         _check_media_type(request.headers)
+    if isinstance(made.body, type):
         body = validate(made.body, _object(raw_body))
     base_url = settings().base_url or _base_url(request, path_values)
     query = dict(request.query_params or {})
@@ -145,7 +147,7 @@ def _read(made: Door, request: Request, path_values: Mapping[str, str], request_
 
 
 def _object(raw_body: bytes) -> Any:
-    value = strict_json.load(raw_body)
+    value = strict_json.load(raw_body, names_once=True)
     if not isinstance(value, dict):
         raise Malformed("malformed_json", "The body must be a JSON object.", "body")
     return value

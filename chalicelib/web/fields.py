@@ -69,13 +69,17 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[
-    Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Acme Voice"])
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_storable),
+    Field(examples=["Acme Voice"]),
 ]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500), AfterValidator(_storable)]
 Email = Annotated[
-    Text,
+    str,
     StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254),
+    AfterValidator(_storable),
     Field(examples=["owner@agency.example"]),
 ]
 PricePerUnit = money(0, 10 * MICROS_PER_UNIT, "The price of one unit.")
@@ -83,3 +87,11 @@ ConnectFee = money(0, 5 * MICROS_PER_UNIT, "Once for each call that connects.")
 CreditLimit = money(0, 10_000 * MICROS_PER_UNIT, "How far below zero the wallet may go before calls stop.")
 CreditAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to add.")
 Increment = Annotated[int, Field(ge=1, le=60, description="Seconds; talk time is rounded up to it.")]
+
+
+def _read_count(value: object) -> object:
+    """A count as a query string writes it: digits, and nothing that Python would also read as a number."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 5 else value
+
+
+Count = Annotated[int, BeforeValidator(_read_count)]

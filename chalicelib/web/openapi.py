@@ -2,10 +2,11 @@
 
 import inspect
 import re
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from chalicelib.gateways.voice.cloudevents import CloudEvent
@@ -25,7 +26,12 @@ _WITH_BODY = (
 
 
 class Problem(AnswerModel):
-    """RFC 9457. `code` is stable; `detail` is for people; `param` names the field that is wrong."""
+    """RFC 9457. `code` is stable; `detail` is for people; `param` names the field that is wrong.
+
+    The gate's no has more members: `scope`, `decision_id`, `sub_account`, `wallets`, `refill_state`, `top_up_url`.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     type: str
     title: str
@@ -36,6 +42,7 @@ class Problem(AnswerModel):
     request_id: str
 
 
+@cache
 def describe(base_url: str) -> dict[str, Any]:
     """The whole API as an OpenAPI 3.1 document."""
     used: set[type[BaseModel]] = {Problem, CloudEvent, *(model for made in DOORS for model in _models(made))}
@@ -77,7 +84,7 @@ def _operation(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
         "description": inspect.getdoc(made.view),
         "parameters": _parameters(made),
         "responses": {
-            str(made.status.value): _answer(made, names),
+            **{str(each.value): _answer(made, names) for each in (made.status, *made.also)},
             **{str(each.value): _problem(each, names) for each in _problems(made)},
         },
     }
@@ -106,7 +113,7 @@ def _parameters(made: Door) -> list[dict[str, Any]]:
 
 def _answer(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
     if isinstance(made.answers, str):
-        return {"description": made.summary, "content": {made.answers: {}}}
+        return {"description": made.summary, "content": {each: {} for each in made.answers.split(", ")}}
     return {"description": made.summary, "content": {"application/json": _schema(made.answers, names)}}
 
 

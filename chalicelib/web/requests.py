@@ -3,13 +3,22 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from chalicelib.domain.accounts import GatePolicy, Provider
 from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard
 from chalicelib.gateways.voice.fields import AgentId
 from chalicelib.web.fields import (
     ConnectFee,
+    Count,
     CreditAmount,
     CreditLimit,
     Currency,
@@ -17,13 +26,21 @@ from chalicelib.web.fields import (
     Increment,
     Moment,
     Name,
+    Note,
     PricePerUnit,
     RequestModel,
-    Text,
 )
 
 MOST_METERS = 20
-MeterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+def _not_voice(name: str) -> str:
+    if name == VOICE:
+        raise ValueError("Voice has its own place, beside meters")
+    return name
+
+
+MeterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(_not_voice)]
 
 
 def _read_percent(value: object) -> int:
@@ -65,21 +82,21 @@ class NewWorkspace(RequestModel):
     currency: Currency
     owner_email: Email
     gate: GateSettings = GateSettings()
-    credit_limit: CreditLimit = 0
+    credit_limit: CreditLimit = Field("0.00", validate_default=True)
 
 
 class NewSubAccount(RequestModel):
     """A new sub-account, in its workspace's currency."""
 
     name: Name
-    credit_limit: CreditLimit = 0
+    credit_limit: CreditLimit = Field("0.00", validate_default=True)
 
 
 class _TalkRounding(RequestModel):
     initial_increment_seconds: Increment = 1
     increment_seconds: Increment = 1
     minimum_seconds: int = Field(0, ge=0, le=60)
-    connect_fee: ConnectFee = 0
+    connect_fee: ConnectFee = Field("0.00", validate_default=True)
 
 
 class MeterCost(RequestModel):
@@ -113,30 +130,41 @@ class Cost(_TalkRounding):
 class _Pricing(RequestModel):
     enabled: bool = True
     price_type: Literal["fixed", "markup", "absorb"] = "fixed"
-    markup_percent: Percent | None = None
+    markup_percent: Percent | None = Field(None, validate_default=True)
     accept_below_cost: bool = False
 
-    def check_price(self, field: str, price: int | None) -> None:
-        """Exactly the amount that the price type needs must be there: a forgotten price is never a free call."""
-        needs = {"fixed": field, "markup": "markup_percent"}.get(self.price_type)
-        for name, value in ((field, price), ("markup_percent", self.markup_percent)):
-            if value is None and name == needs and self.enabled:
-                raise ValueError(f"{name} is required for price_type {self.price_type}")
-            if value is not None and name != needs:
-                raise ValueError(f"{name} does not go with price_type {self.price_type}")
+    @field_validator("markup_percent")
+    @classmethod
+    def _check_markup(cls, value: int | None, known: ValidationInfo) -> int | None:
+        return _goes_with("markup", value, known)
 
 
-class VoicePrice(_Pricing, _TalkRounding):
+def _goes_with(price_type: str, value: int | None, known: ValidationInfo) -> int | None:
+    """Exactly the amount that the price type needs must be there: a forgotten price is never a free call."""
+    chosen = known.data.get("price_type", price_type)
+    if value is None and chosen == price_type and known.data.get("enabled", True):
+        raise ValueError(f"It is required for price_type {chosen}")
+    if value is not None and chosen != price_type:
+        raise ValueError(f"It does not go with price_type {chosen}")
+    return value
+
+
+class VoicePrice(_TalkRounding, _Pricing):
     """What a sub-account pays for voice minutes."""
 
-    price_per_minute: PricePerUnit | None = None
+    price_per_minute: PricePerUnit | None = Field(None, validate_default=True)
 
-    @model_validator(mode="after")
-    def _check(self) -> "VoicePrice":
-        self.check_price("price_per_minute", self.price_per_minute)
-        if self.price_type == "absorb" and self.connect_fee:
-            raise ValueError("connect_fee does not go with price_type absorb")
-        return self
+    @field_validator("price_per_minute")
+    @classmethod
+    def _check_price(cls, value: int | None, known: ValidationInfo) -> int | None:
+        return _goes_with("fixed", value, known)
+
+    @field_validator("connect_fee")
+    @classmethod
+    def _check_fee(cls, value: int, known: ValidationInfo) -> int:
+        if value and known.data.get("price_type") == "absorb":
+            raise ValueError("It does not go with price_type absorb")
+        return value
 
     def to_price(self) -> Price | None:
         """As a price; None where voice is deliberately not re-billed."""
@@ -156,12 +184,12 @@ class VoicePrice(_Pricing, _TalkRounding):
 class MeterPrice(_Pricing):
     """What a sub-account pays for one piece of a meter other than voice."""
 
-    price_per_unit: PricePerUnit | None = None
+    price_per_unit: PricePerUnit | None = Field(None, validate_default=True)
 
-    @model_validator(mode="after")
-    def _check(self) -> "MeterPrice":
-        self.check_price("price_per_unit", self.price_per_unit)
-        return self
+    @field_validator("price_per_unit")
+    @classmethod
+    def _check_price(cls, value: int | None, known: ValidationInfo) -> int | None:
+        return _goes_with("fixed", value, known)
 
     def to_price(self) -> Price | None:
         """As a price; None where the meter is deliberately not re-billed."""
@@ -209,28 +237,43 @@ class NewCredit(RequestModel):
     """Balance given without a payment. `currency`, if it is sent, must be the wallet's own."""
 
     amount: CreditAmount
-    note: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+    note: Note
     currency: Currency | None = None
 
 
-class Page(RequestModel):
-    """Which part of a list."""
+_ENTRY_ID = r"^ent_[0-9A-HJKMNP-TV-Z]{26}$"
+_LAST = "The last id you have."
 
-    limit: int = Field(10, ge=1, le=100, strict=False)
-    starting_after: str | None = Field(None, pattern=r"^[A-Za-z0-9_]{1,100}$", description="The last id you have.")
+
+class SubAccountPage(RequestModel):
+    """Which part of a workspace's sub-accounts."""
+
+    limit: Count = Field(10, ge=1, le=100)
+    starting_after: str | None = Field(None, pattern=r"^sa_[a-z0-9]+_[a-z0-9]+$", max_length=60, description=_LAST)
+
+
+class EntryPage(RequestModel):
+    """Which part of a statement."""
+
+    limit: Count = Field(10, ge=1, le=100)
+    starting_after: str | None = Field(None, pattern=_ENTRY_ID, description=_LAST)
 
 
 class CsvPage(RequestModel):
     """Which part of a statement as CSV."""
 
-    limit: int = Field(1000, ge=1, le=5000, strict=False)
-    starting_after: str | None = Field(None, pattern=r"^[A-Za-z0-9_]{1,100}$", description="The last id you have.")
+    limit: Count = Field(1000, ge=1, le=5000)
+    starting_after: str | None = Field(None, pattern=_ENTRY_ID, description=_LAST)
 
 
-class WaitingPage(Page):
+class WaitingPage(RequestModel):
     """Which of the usage events that wait for a person."""
 
     status: Literal["unmatched", "needs_review", "conflict"]
+    limit: Count = Field(10, ge=1, le=100)
+    starting_after: str | None = Field(
+        None, pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="The last cursor you have."
+    )
 
 
 class WhichWorkspace(RequestModel):

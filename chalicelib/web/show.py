@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from chalicelib.clock import now_ms, rfc3339
-from chalicelib.domain.accounts import AccountStatus, SubAccount, VoiceEndpoint, Workspace
-from chalicelib.domain.errors import PriceMissing
+from chalicelib.domain.access import minutes_left_tenths, wallet_status
+from chalicelib.domain.accounts import SubAccount, VoiceEndpoint, Workspace
 from chalicelib.domain.money import format_amount, format_price
-from chalicelib.domain.rating import VOICE, Charge, Price, PriceType, RateCard, card_in_force, rate, rebilled_price
+from chalicelib.domain.rating import VOICE, Charge, Price, PriceType, RateCard, card_in_force
 from chalicelib.domain.usage import Status, UsageEvent
 from chalicelib.domain.wallet import Entry, Leg, Wallet
 from chalicelib.storage.usage_events import KeptEvent
@@ -103,33 +103,16 @@ def show_endpoint(endpoint: VoiceEndpoint, url: str) -> ShownVoiceEndpoint:
 
 def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None) -> ShownWallet:
     """A wallet with what it still pays for. `sub_account` is None for the workspace's own."""
-    owner = sub_account or workspace
+    now = now_ms()
+    tenths = minutes_left_tenths(wallet, workspace, sub_account, now)
     return ShownWallet(
         owner=wallet.owner_id,
         balance=format_amount(wallet.balance_micros),
         currency=wallet.currency,
-        status=wallet.status(frozen=owner.status is AccountStatus.PAUSED),
+        status=wallet_status(wallet, workspace, sub_account, now),
         credit_limit=format_price(wallet.credit_limit_micros),
-        minutes_left=_minutes_left(wallet, workspace, sub_account),
+        minutes_left=None if tenths is None else f"{tenths // 10}.{tenths % 10}",
     )
-
-
-def _minutes_left(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None) -> str | None:
-    """Whole tenths of a minute at the price of this moment, rounded down."""
-    now = now_ms()
-    card = card_in_force(workspace.cost_cards, now)
-    cost = card.prices.get(VOICE) if card else None
-    try:
-        price = rebilled_price(card_in_force(sub_account.rebilling_cards, now), VOICE) if sub_account else cost
-    except PriceMissing:
-        return None
-    if price is None or cost is None:
-        return None
-    million_minutes_micros = rate(60_000 * 1_000_000, VOICE, price, 0, cost).amount_micros - price.connect_fee_micros
-    if million_minutes_micros <= 0:
-        return None
-    tenths = max(0, wallet.available_micros) * 10_000_000 // million_minutes_micros
-    return f"{tenths // 10}.{tenths % 10}"
 
 
 def _show_usage(usage: UsageEvent, charge: Charge | None = None) -> ShownUsage:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.access import Allowed, Denied, decide
+from chalicelib.domain.access import Allowed, Denied, decide, minutes_left_tenths, wallet_status
 from chalicelib.domain.accounts import AccountStatus, GatePolicy, SubAccount, Workspace
 from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard, rate
-from chalicelib.domain.wallet import Wallet
+from chalicelib.domain.wallet import Wallet, WalletStatus
 
 NOW_MS = 1_000_000
 DOLLAR = 1_000_000
@@ -256,3 +256,36 @@ def test_a_call_that_ends_in_the_promised_time_leaves_neither_wallet_below_zero(
         talk_ms = decision.max_seconds * 1000
         assert rate(talk_ms, VOICE, cost, 0).amount_micros <= workspace_micros
         assert rate(talk_ms, VOICE, price, 0, cost).amount_micros <= own_micros
+
+
+# How a wallet stands
+
+
+@pytest.mark.parametrize("balance_micros", [-5 * DOLLAR, 0, 5 * DOLLAR, 500 * DOLLAR])
+def test_the_wallet_of_a_paused_account_is_frozen_whatever_is_in_it(balance_micros: int) -> None:
+    own = wallet(balance_micros)
+
+    assert wallet_status(own, workspace(status=PAUSED), None, NOW_MS) is WalletStatus.FROZEN
+    assert wallet_status(own, workspace(), sub_account(status=PAUSED), NOW_MS) is WalletStatus.FROZEN
+
+
+def test_a_wallet_that_the_gate_would_refuse_is_empty_though_a_little_is_left_in_it() -> None:
+    # 60 s at 0.15 a minute are 0.15
+    assert wallet_status(wallet(149_000), workspace(), sub_account(), NOW_MS) is WalletStatus.EMPTY
+    assert wallet_status(wallet(150_000), workspace(), sub_account(), NOW_MS) is WalletStatus.LOW
+    assert wallet_status(wallet(69_000), workspace(), None, NOW_MS) is WalletStatus.EMPTY
+
+
+@pytest.mark.parametrize("price", [None, Price(PriceType.ABSORB)])
+def test_an_empty_wallet_that_pays_nothing_is_no_trouble_and_one_in_debt_is(price: Price | None) -> None:
+    assert wallet_status(wallet(0), workspace(), sub_account(price), NOW_MS) is WalletStatus.OK
+    assert wallet_status(wallet(-1), workspace(), sub_account(price), NOW_MS) is WalletStatus.EMPTY
+
+
+def test_the_minutes_left_are_rounded_down_to_a_tenth_and_never_negative() -> None:
+    # 1.00 at 0.15 a minute: 6.666... minutes
+    assert minutes_left_tenths(wallet(1 * DOLLAR), workspace(), sub_account(), NOW_MS) == 66
+    assert minutes_left_tenths(wallet(-1 * DOLLAR), workspace(), sub_account(), NOW_MS) == 0
+    assert minutes_left_tenths(wallet(1 * DOLLAR), workspace(), None, NOW_MS) == 142
+    assert minutes_left_tenths(wallet(1 * DOLLAR), workspace(), sub_account(None), NOW_MS) is None
+    assert minutes_left_tenths(wallet(1 * DOLLAR), workspace(cost=None), sub_account(), NOW_MS) is None

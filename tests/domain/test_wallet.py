@@ -58,11 +58,6 @@ def test_a_wallet_on_credit_is_empty_only_when_the_credit_is_used_up() -> None:
     assert wallet(0, credit_limit_micros=10 * DOLLAR).status() is WalletStatus.OK
 
 
-@pytest.mark.parametrize("balance_micros", [-5 * DOLLAR, 0, 5 * DOLLAR, 500 * DOLLAR])
-def test_the_wallet_of_a_paused_account_is_frozen_whatever_is_in_it(balance_micros: int) -> None:
-    assert wallet(balance_micros).status(frozen=True) is WalletStatus.FROZEN
-
-
 def test_an_entry_moves_the_wallets_that_it_names_and_no_other() -> None:
     of_workspace, of_client = Leg("ws_abc", -49_000), Leg("sa_abc_def", -105_000)
 

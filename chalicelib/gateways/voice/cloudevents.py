@@ -145,7 +145,7 @@ def read_events(body: bytes) -> list[Report]:
     Raises:
         Malformed: not JSON. Invalid: names the field, with its place in the batch: `[3].data.ended_at`.
     """
-    value = strict_json.load(body)
+    value = strict_json.load(body, names_once=True)
     if not isinstance(value, list):
         return [_read_event(value, "")]
     if not 1 <= len(value) <= LARGEST_BATCH:

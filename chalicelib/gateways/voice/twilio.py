@@ -125,7 +125,7 @@ def read(delivery: Delivery) -> list[Report]:
         # A blank field says as little as one that is not there.
         form = {name: value for name, value in _form(delivery.body) if value}
     except ValueError as error:
-        raise Malformed("malformed_form", f"The body is not a form: {error}.") from error
+        raise Malformed("malformed_form", f"The body is not a form: {error}.", "body") from error
     if form.get("CallStatus") not in FINISHED:
         return []
     return [_report(validate(_Ended, form))]

@@ -75,12 +75,12 @@ def create_sub_account(call: Call[requests.NewSubAccount], workspace_id: str) ->
     "GET",
     "/v1/workspaces/{workspace_id}/sub-accounts",
     summary="List a workspace's sub-accounts",
-    query=requests.Page,
+    query=requests.SubAccountPage,
     answers=ListOf[ShownSubAccount],
 )
 def list_sub_accounts(call: Call[None], workspace_id: str) -> ListOf[ShownSubAccount]:
     """In the order of their ids."""
-    page = call.query_as(requests.Page)
+    page = call.query_as(requests.SubAccountPage)
     accounts.get_workspace(workspace_id)
     found, has_more = accounts.list_sub_accounts(workspace_id, page.limit, page.starting_after)
     return ListOf[ShownSubAccount](data=[show_sub_account(each) for each in found], has_more=has_more)

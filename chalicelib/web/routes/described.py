@@ -45,7 +45,9 @@ def read_docs(call: Call[None]) -> Response:
     return Response(_PAGE, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _POLICY})
 
 
-@door(routes, "GET", "/docs/{asset}", summary="A part of the page", answers="text/plain", needs_key=False)
+@door(
+    routes, "GET", "/docs/{asset}", summary="A part of the page", answers="text/javascript, text/css", needs_key=False
+)
 def read_docs_asset(call: Call[None], asset: str) -> Response:
     """Swagger UI's own files."""
     if asset == "start.js":

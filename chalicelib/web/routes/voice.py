@@ -40,6 +40,7 @@ def create_voice_endpoint(call: Call[requests.NewVoiceEndpoint], workspace_id: s
     body="What the platform sends, signed as it signs",
     answers=ListOf[ShownUsageEvent],
     status=HTTPStatus.ACCEPTED,
+    also=(HTTPStatus.OK,),
     needs_key=False,
     problems=(HTTPStatus.UNAUTHORIZED,),
     most_body_bytes=MOST_WEBHOOK_BYTES,

@@ -21,7 +21,7 @@ routes = Blueprint(__name__)
 
 IDEMPOTENCY_HEADER = {"Idempotency-Key": "Any 1 to 128 printable characters of your own; the same key pays once."}
 _IDEMPOTENCY_KEY = re.compile(r"[\x21\x22\x24-\x7e]{1,128}", re.ASCII)  # printable, without our separator '#'
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
 CSV_COLUMNS = (
     *("id", "kind", "occurred_at", "posted_at", "amount", "currency", "sub_account"),
     *("source", "event_id", "meter", "billed_seconds", "price_per_minute", "note"),
@@ -54,13 +54,13 @@ def read_sub_account_wallet(call: Call[None], sub_account_id: str) -> ShownWalle
     "GET",
     "/v1/workspaces/{workspace_id}/wallet/entries",
     summary="A workspace's statement",
-    query=requests.Page,
+    query=requests.EntryPage,
     answers=ListOf[ShownEntry],
 )
 def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownEntry]:
     """Every movement of the workspace's wallet, newest first."""
     accounts.get_workspace(workspace_id)
-    return _entries(workspace_id, call.query_as(requests.Page))
+    return _entries(workspace_id, call.query_as(requests.EntryPage))
 
 
 @door(
@@ -68,13 +68,13 @@ def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownE
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet/entries",
     summary="A sub-account's statement",
-    query=requests.Page,
+    query=requests.EntryPage,
     answers=ListOf[ShownEntry],
 )
 def list_sub_account_entries(call: Call[None], sub_account_id: str) -> ListOf[ShownEntry]:
     """Every movement of the sub-account's wallet, newest first. It holds prices, never the agency's cost."""
     accounts.get_sub_account(sub_account_id)
-    return _entries(sub_account_id, call.query_as(requests.Page))
+    return _entries(sub_account_id, call.query_as(requests.EntryPage))
 
 
 @door(
@@ -147,7 +147,7 @@ def _credit(call: Call[requests.NewCredit], owner: Workspace | SubAccount) -> Sh
     return show_entry(entry, owner.id)
 
 
-def _entries(owner_id: str, page: requests.Page) -> ListOf[ShownEntry]:
+def _entries(owner_id: str, page: requests.EntryPage) -> ListOf[ShownEntry]:
     found, has_more = statement(owner_id, page.limit, page.starting_after)
     return ListOf[ShownEntry](data=[show_entry(entry, owner_id) for entry in found], has_more=has_more)
 
@@ -172,6 +172,6 @@ def _csv(owner_id: str, page: requests.CsvPage) -> Response:
 
 def _harmless(value: object, column: str) -> object:
     """Text that a spreadsheet would run as a formula gets an apostrophe in front; amounts are ours and stay numbers."""
-    if column != "amount" and isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    if column != "amount" and isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -1,0 +1,72 @@
+"""Starts the parts of the product at home in the order in which one needs another, and ends them in the other."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from local.kept import only_one, open_log
+from local.options import HomeError, Options
+from local.server import HOST, Server
+from local.stack import Stack, StackError
+from local.template import TemplateError, create_resources
+
+STAGE = "home"
+
+
+def start(options: Options, out: TextIO) -> None:
+    """Run the product until an exception ends it.
+
+    Raises:
+        HomeError: it cannot start, or cannot go on.
+    """
+    try:
+        with ExitStack() as parts:
+            _start(options, out, parts)
+    except (StackError, TemplateError) as trouble:
+        raise HomeError(str(trouble)) from trouble
+
+
+def _start(options: Options, out: TextIO, parts: ExitStack) -> None:
+    parts.enter_context(only_one(options.state_dir))
+    parts.enter_context(_output_to(options.state_dir / "app.log"))
+    options.run_file.unlink(missing_ok=True)  # of a run that was killed
+    server = parts.enter_context(Server(options.port))
+    print("Rebill is starting ...", file=out, flush=True)
+    stack = Stack(options.state_dir / "aws")
+    set_environment(stack, server.base_url)
+    parts.callback(stack.stop)
+    with ThreadPoolExecutor(1) as starter:
+        started = starter.submit(_start_stack, stack)
+        from local import house  # imports the app, which reads the environment that is set above
+
+        started.result()
+    house.live(options, server, stack, out)
+
+
+def _start_stack(stack: Stack) -> None:
+    """MiniStack with our tables and queues; it needs a second that the imports need as well."""
+    stack.start()
+    create_resources(stack.endpoint_url, STAGE)
+
+
+def set_environment(stack: Stack, base_url: str) -> None:
+    """What the app finds instead of the developer's own AWS account, settings and proxies."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_"))]:
+        del os.environ[name]
+    os.environ.update(stack.environment(), REBILL_STAGE=STAGE, REBILL_BASE_URL=base_url, NO_PROXY=HOST, no_proxy=HOST)
+
+
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """The app logs to standard output, as Lambda wants it: at home into a file, beside the table and not across it."""
+    shown = sys.stdout, sys.stderr
+    with open_log(path) as log:
+        sys.stdout = sys.stderr = log
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = shown

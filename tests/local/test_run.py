@@ -1,0 +1,185 @@
+"""`make run` as a person starts it: one command, and calls move wallets, until Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.voice_platform import PLATFORMS
+from local.voice_platform.call import Call
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "local.run"]
+
+
+def eventually(look: Callable[[], Any], seconds: float) -> Any:
+    """What `look` answers once it is something, or whatever it answers at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Product:
+    """One running product, as another program finds it."""
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+    started_at: float
+    found: dict[str, Any]
+
+    def get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.found['api_key']}"}
+        with httpx.Client(base_url=self.found["base_url"], headers=headers, trust_env=False) as client:
+            return client.get(path).raise_for_status().json()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "out").read_text()
+
+    def children(self) -> list[int]:
+        lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        pairs = [tuple(map(int, line.split())) for line in lines.splitlines()]
+        return [pid for pid, parent in pairs if parent == self.process.pid]
+
+    def entries(self, kind: str, owner_id: str) -> list[Any]:
+        entries: list[Any] = self.get(f"/v1/{kind}/{owner_id}/wallet/entries?limit=100")["data"]
+        return entries
+
+    def usage(self) -> list[Any]:
+        """What the first workspace's calls have cost it so far, newest first."""
+        found = self.entries("workspaces", self.found["workspaces"][0]["id"])
+        return [entry for entry in found if entry["kind"] == "usage"]
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PORT": "0", "REBILL_HOME": str(folder), **more}
+
+
+@contextmanager
+def running(folder: Path, **more: str) -> Iterator[Product]:
+    """The product, piped into a file, once its `.run.json` is there."""
+    started_at = time.time()
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment(folder, **more), stdout=out, stderr=out)
+    try:
+        run_file = folder / ".run.json"
+        assert eventually(run_file.exists, seconds=15), (folder / "out").read_text()
+        yield Product(process, folder, started_at, json.loads(run_file.read_text()))
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with running(tmp_path_factory.mktemp("home")) as product:
+        yield product
+
+
+def test_wallets_move_within_ten_seconds_of_the_start_and_the_lines_say_so(product: Product) -> None:
+    first = eventually(product.usage, seconds=10)[-1]
+
+    assert datetime.fromisoformat(first["posted_at"]).timestamp() - product.started_at < 10
+    assert eventually(lambda: "Bright Dental      -0." in product.output, seconds=3), product.output
+    assert "\x1b" not in product.output
+
+
+def test_a_call_is_an_entry_of_both_wallets(product: Product) -> None:
+    clients = {client["id"] for client in product.found["workspaces"][0]["sub_accounts"]}
+    paid_by_both = eventually(lambda: [e for e in product.usage() if e["sub_account"] in clients], seconds=10)[-1]
+
+    own = product.entries("sub-accounts", paid_by_both["sub_account"])
+
+    (same,) = [entry for entry in own if entry["usage"] and entry["usage"]["id"] == paid_by_both["usage"]["id"]]
+    assert float(paid_by_both["amount"]) < 0
+    assert float(same["amount"]) < float(paid_by_both["amount"]) < 0
+
+
+def test_every_platforms_address_takes_a_signed_call_and_both_wallets_pay(product: Product) -> None:
+    calls = {}
+    for name, endpoint in product.found["voice_endpoints"].items():
+        platform, call = PLATFORMS[name], Call(endpoint["agent_id"], talk_seconds=60)
+        body = platform.deliveries(call)[{"retell": 1}.get(name, -1)]
+        headers = {"Content-Type": platform.CONTENT_TYPE, **platform.sign(body, endpoint["secret"], endpoint["url"])}
+        with httpx.Client(trust_env=False) as client:
+            answer = client.post(endpoint["url"], content=body, headers=headers).raise_for_status()
+        (event,) = answer.json()["data"]
+        calls[name] = f"/v1/usage-events/{event['source']}/{event['id']}"
+
+    def charges() -> list[Any]:
+        events = [product.get(path) for path in calls.values()]
+        return [event["charges"] for event in events] if all(e["status"] == "posted" for e in events) else []
+
+    assert set(calls) == set(PLATFORMS)
+    found = [(c["workspace"]["amount"], c["sub_account"]["amount"]) for c in eventually(charges, seconds=10)]
+    assert found == [("0.070000", "0.150000")] * len(PLATFORMS)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rbk_x"}])
+def test_an_unknown_address_is_a_404_problem_as_in_aws(product: Product, headers: dict[str, str]) -> None:
+    answer = httpx.get(f"{product.found['base_url']}/nothing/here", headers=headers, trust_env=False)
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_found"
+    assert answer.headers["X-Request-Id"] == answer.json()["request_id"]
+
+
+def test_a_second_run_on_the_same_folder_is_refused_in_one_line(product: Product) -> None:
+    second = subprocess.run(
+        COMMAND, cwd=ROOT, env=environment(product.folder), capture_output=True, text=True, check=False
+    )
+
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"process {product.process.pid}" in second.stderr
+    assert product.get("/healthz")["status"] == "ok"
+
+
+def test_a_port_that_is_taken_is_said_so_in_one_line(product: Product, tmp_path: Path) -> None:
+    port = product.found["base_url"].rpartition(":")[2]
+
+    refused = subprocess.run(
+        COMMAND, cwd=ROOT, env=environment(tmp_path, PORT=port), capture_output=True, text=True, check=False
+    )
+
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"Port {port}" in refused.stderr
+
+
+def test_ctrl_c_ends_every_process_and_the_next_run_goes_on_from_there(tmp_path: Path) -> None:
+    with running(tmp_path) as product:
+        posted = eventually(product.usage, seconds=10)
+        children = product.children()
+        product.process.send_signal(signal.SIGINT)
+        assert product.process.wait(10) == 0
+        assert len(children) == 1
+        assert not Path(f"/proc/{children[0]}").exists()
+        assert not (tmp_path / ".run.json").exists()
+        assert product.output.endswith("goes on from here.\n")
+
+    with running(tmp_path, CALLS_PER_MINUTE="0") as again:
+        assert again.found["api_key"] == product.found["api_key"]
+        assert again.found["workspaces"] == product.found["workspaces"]
+        assert {entry["id"] for entry in posted} <= {entry["id"] for entry in again.usage()}
+
+
+def test_without_a_demo_it_starts_empty(tmp_path: Path) -> None:
+    with running(tmp_path, DEMO="0") as product:
+        assert product.found["workspaces"] == []
+        assert product.found["voice_endpoints"] == {}
+        assert product.get("/healthz")["status"] == "ok"
