@@ -27,7 +27,7 @@ bench: .venv/ready ## Speed and write units of posting, the gate, imports: measu
 	$(BIN)/python -m bench
 
 package: .venv/ready ## The Lambda's zip and its CloudFormation template, in build/
-	$(BIN)/python -m local.package --stage $(STAGE)
+	$(BIN)/python -m local.package build $(STAGE)
 
 clean: ## Forget the environment, the builds and the state of the product at home
 	rm -rf .venv build .state .run.json

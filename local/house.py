@@ -16,6 +16,7 @@ from chalice.app import SQSEventConfig
 from app import app
 from chalicelib.domain.errors import Unauthenticated
 from chalicelib.flows.authenticate import authenticate_platform, issue_api_key
+from chalicelib.settings import settings
 from local import demo, kept
 from local.api import Api
 from local.board import Board
@@ -49,7 +50,7 @@ def live(options: Options, server: Server, stack: Stack, out: TextIO) -> None:
         if agencies:
             parts.append(Watch(api, agencies, board).run)
             parts.append(Traffic(api, server.base_url, agencies, board, options.calls_per_minute).run)
-        with _running(parts), _announced(options, server, api_key, agencies):
+        with _running(parts), _announced(options, server, stack, api_key, agencies):
             _show(out, server, stack, board)
 
 
@@ -93,7 +94,9 @@ def _running(parts: Sequence[Part]) -> Iterator[None]:
 
 
 @contextmanager
-def _announced(options: Options, server: Server, api_key: str, agencies: Sequence[Agency]) -> Iterator[None]:
+def _announced(
+    options: Options, server: Server, stack: Stack, api_key: str, agencies: Sequence[Agency]
+) -> Iterator[None]:
     """`.run.json`, for as long as there is something to find."""
     found = {
         "base_url": server.base_url,
@@ -101,6 +104,8 @@ def _announced(options: Options, server: Server, api_key: str, agencies: Sequenc
         "pid": getpid(),
         "voice_endpoints": _voice_endpoints(server.base_url, agencies[0]) if agencies else {},
         "workspaces": [_workspace(agency) for agency in agencies],
+        # What `python -m ops --home` needs to find the same queues and tables.
+        "environment": {**stack.environment(), "REBILL_STAGE": settings().stage},
     }
     kept.write_json(options.run_file, found)
     try:
