@@ -9,7 +9,9 @@ RebillError
 ├── UnsupportedMedia    a content type that the route does not read (415)
 ├── Invalid             a field has a value it may not have (422)
 │   └── PriceMissing    re-billing is on, but nobody said what this meter costs
+├── AccessLost          Stripe no longer lets us act for this account (409)
 └── Unavailable         our own trouble: the caller should try again (503)
+    └── OutcomeUnknown  a payment step may or may not have happened: look it up, never guess
 """
 
 
@@ -67,3 +69,17 @@ class Unavailable(RebillError):
 
     def __init__(self, what: str) -> None:
         super().__init__("unavailable", f"{what} did not answer. Nothing was decided; please try again.")
+
+
+class AccessLost(RebillError):
+    """Stripe no longer lets us act for this account: its owner ended the connection, or the account is closed."""
+
+    def __init__(self) -> None:
+        super().__init__("stripe_access_lost", "The Stripe account is no longer connected. Connect it again.")
+
+
+class OutcomeUnknown(Unavailable):
+    """A payment step may or may not have happened: it is looked up, never guessed."""
+
+    def __init__(self) -> None:
+        super().__init__("Stripe")

@@ -18,7 +18,7 @@ from chalicelib.domain.rating import (
 from chalicelib.domain.wallet import Wallet
 from chalicelib.flows import redrive_usage
 from chalicelib.flows.ids import new_id_inside, new_workspace_id
-from chalicelib.gateways.voice import ADAPTERS
+from chalicelib.gateways.voice import ADAPTERS, cloudevents
 from chalicelib.storage import accounts
 
 SECRET_BYTES = 32
@@ -112,11 +112,13 @@ def create_endpoint(workspace_id: str, provider: Provider, secret: str | None) -
     """Make a webhook address for one voice platform.
 
     Raises:
-        NotFound: no such workspace. Invalid: this platform signs with a secret of its own, and it is missing.
+        NotFound: no such workspace. Invalid: the platform's own secret is missing, or cannot be one; names it.
     """
     accounts.get_workspace(workspace_id)
     if secret is None and not ADAPTERS[provider].SECRET_IS_OURS:
         raise Invalid("secret", f"secret is required: {provider} signs with a secret of its own. Paste it here.")
+    if secret is not None and provider is Provider.CLOUDEVENTS:
+        cloudevents.check_secret(secret)
     endpoint = VoiceEndpoint(
         id=new_id_inside("whe", workspace_id, letters=26),
         workspace_id=workspace_id,

@@ -22,8 +22,8 @@ def ingest_events(body: bytes) -> list[UsageEvent]:
     reports = cloudevents.read_events(body)
     for number, report in enumerate(reports):
         if report.sub_account_id is None:
-            raise _unknown_subject(number, len(reports))
-    known = _known_sub_accounts(reports)
+            raise _unknown_subject(number, body)
+    known = _known_sub_accounts(reports, body)
     received_at_ms = now_ms()
     return _accept([UsageEvent.from_report(report, known[_subject(report)], received_at_ms) for report in reports])
 
@@ -50,12 +50,12 @@ def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tupl
     except (Malformed, Invalid) as unreadable:  # signed, so it is real: some platforms never send it again
         alarm("signed_webhook_unreadable", endpoint_id=endpoint_id, code=unreadable.code, param=unreadable.param)
         raise
-    _known_sub_accounts(reports, endpoint.workspace_id)
+    _known_sub_accounts(reports, delivery.body, endpoint.workspace_id)
     events = [UsageEvent.from_report(report, endpoint.workspace_id, received_at_ms) for report in reports]
     return _accept(events), adapter.ACCEPTED_STATUS
 
 
-def _known_sub_accounts(reports: Sequence[Report], workspace_id: str | None = None) -> dict[str, str]:
+def _known_sub_accounts(reports: Sequence[Report], body: bytes, workspace_id: str | None = None) -> dict[str, str]:
     """The workspace of each sub-account that these reports name; an agent's name is looked up when it is posted.
 
     With a `workspace_id` only its own sub-accounts count: a signature speaks for one workspace.
@@ -67,12 +67,13 @@ def _known_sub_accounts(reports: Sequence[Report], workspace_id: str | None = No
     known = {each.id: each.workspace_id for each in found.values() if workspace_id in (None, each.workspace_id)}
     for number, report in enumerate(reports):
         if report.sub_account_id and report.sub_account_id not in known:
-            raise _unknown_subject(number, len(reports))
+            raise _unknown_subject(number, body)
     return known
 
 
-def _unknown_subject(number: int, count: int) -> Invalid:
-    param = f"[{number}].subject" if count > 1 else "subject"
+def _unknown_subject(number: int, body: bytes) -> Invalid:
+    """Named as its sender wrote it: with its place where the body is a list, even of one."""
+    param = f"[{number}].subject" if body.lstrip()[:1] == b"[" else "subject"
     return Invalid(param, f"{param} must be the id of a sub-account (sa_...).", "unknown_sub_account")
 
 

@@ -22,7 +22,9 @@ STATUS_OF: dict[type[errors.RebillError], HTTPStatus] = {
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PriceMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AccessLost: HTTPStatus.CONFLICT,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

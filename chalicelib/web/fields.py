@@ -71,7 +71,7 @@ def _storable(text: str) -> str:
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
     AfterValidator(_storable),
     Field(examples=["Acme Voice"]),
 ]

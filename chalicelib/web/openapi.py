@@ -15,6 +15,15 @@ from chalicelib.web.doors import DOORS, Door
 from chalicelib.web.errors import PROBLEM
 from chalicelib.web.fields import AnswerModel
 
+# A door's part of the description is the module that holds it.
+_PARTS = {
+    "accounts": "Workspaces and sub-accounts",
+    "wallets": "Wallets",
+    "usage": "Usage events",
+    "access": "The gate",
+    "voice": "Voice platforms",
+    "described": "This API",
+}
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR)
 _WITH_BODY = (
@@ -80,6 +89,7 @@ def _name(model: type[BaseModel]) -> str:
 def _operation(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": made.view.__name__,
+        "tags": [_PARTS[made.view.__module__.rpartition(".")[2]]],
         "summary": made.summary,
         "description": inspect.getdoc(made.view),
         "parameters": _parameters(made),

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from chalicelib.clock import now_ms
 from chalicelib.gateways.voice.cloudevents import CloudEvent
-from chalicelib.web import requests
 from chalicelib.web.doors import DOORS, Door
 from tests.calls import call, moment
 from tests.gateways.voice_platforms import sign_cloudevents
@@ -102,10 +101,15 @@ def example(scene: Scene, door: Door) -> Example:
     """A valid request to this door. A KeyError here says what a new route still needs in the tables below."""
     path_values = {name: PATH_VALUES[name](scene) for name in re.findall(r"{(\w+)}", door.path)}
     body = BODIES[door.method, door.path](scene) if door.body is not None else None
-    query = QUERIES[door.query] if door.query is not None else {}
+    query = _query(door.query) if door.query is not None else {}
     headers = {name: HEADERS[name] for name in door.headers}
     sign = signed_by(scene.endpoint["secret"]) if door.path == VOICE_WEBHOOK else None
-    return Example(door, path_values, body, dict(query), headers, sign=sign)
+    return Example(door, path_values, body, query, headers, sign=sign)
+
+
+def _query(model: type[BaseModel]) -> dict[str, str]:
+    wanted = [name for name, known in model.model_fields.items() if known.is_required() or name in QUERY_VALUES]
+    return {name: QUERY_VALUES[name] for name in wanted}
 
 
 def signed_by(secret: str) -> Callable[[bytes], dict[str, str]]:
@@ -197,12 +201,7 @@ BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", VOICE_WEBHOOK): _usage_event,
     ("POST", "/v1/workspaces/{workspace_id}/voice-endpoints"): lambda _: {"provider": "retell", "secret": "key_12345"},
 }
-QUERIES: dict[type[BaseModel], dict[str, str]] = {
-    requests.Page: {"limit": "10"},
-    requests.CsvPage: {"limit": "10"},
-    requests.WaitingPage: {"limit": "10", "status": "unmatched"},
-    requests.WhichWorkspace: {},
-}
+QUERY_VALUES = {"limit": "10", "status": "unmatched"}
 HEADERS = {"Idempotency-Key": "order-7"}
 
 # Values that nothing of ours can be called, as they stand in a path.

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 NOT_THERE = object()
 HALF_A_CHARACTER = "half \ud800"
+FIVE_THOUSAND_DIGITS = Decimal("9" * 5_000)
 MONEY = r"^\d{1,9}(\.\d{1,6})?$"
 
 TEXTS = (
@@ -33,7 +34,14 @@ TEXTS = (
 )
 NUMBERS = (
     *(-1, -(10**30), 10**30, int("9" * 400), Decimal("0.5"), Decimal("-0.5"), Decimal("1e3"), Decimal("0.1234567")),
-    *(Decimal("1e400"), Decimal("-1e400"), Decimal("1e-400"), Decimal("1e999999"), Decimal("60.5")),
+    *(
+        Decimal("1e400"),
+        Decimal("-1e400"),
+        Decimal("1e-400"),
+        Decimal("1e999999"),
+        Decimal("60.5"),
+        FIVE_THOUSAND_DIGITS,
+    ),
 )
 OTHERS = (True, False, None, [], {}, [1], ["0.15"], {"value": "0.15"}, [[]], {"": None})
 NO_DATES = (
@@ -47,7 +55,19 @@ NO_DATES = (
     ),
 )
 NO_CURRENCIES = ("us", "usdx", "xyz", "btc", " usd", "usd ", "u$d", "\uff55\uff53\uff44", "XXX")
-NO_PERCENTS = ("-1", "1001", "1e2", "33.333", "50%", 1001, -1, Decimal("33.333"), Decimal("1e3"), Decimal("0.001"))
+NO_PERCENTS = (
+    "-1",
+    "1001",
+    "1e2",
+    "33.333",
+    "50%",
+    1001,
+    -1,
+    Decimal("33.333"),
+    Decimal("1e3"),
+    Decimal("0.001"),
+    FIVE_THOUSAND_DIGITS,
+)
 NOT_BLANK = ("name", "note")
 
 
@@ -87,7 +107,7 @@ class Field:
         if self.path[-1] == "currency":
             found += NO_CURRENCIES
         if self.path[-1] in NOT_BLANK:
-            found += ["  ", "\t\n"]
+            found += ["    ", "\t\n \t"]
         return found
 
 

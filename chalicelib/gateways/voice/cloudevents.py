@@ -3,6 +3,7 @@
 POST /v1/usage-events reads the same events without a signature: `read_events`.
 """
 
+from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from chalicelib.validation import validate
 ACCEPTED_STATUS = 202
 SECRET_IS_OURS = True
 LARGEST_BATCH = 500
+SECRET_BYTES = range(16, 65)
 _SUB_ACCOUNT_PREFIX = "sa_"
 _NUMBER_SCHEMA = {"type": "number", "minimum": 0, "maximum": fields.LARGEST_NUMBER}
 _VOICE_ONLY = ("answered_at", "ended_at", "duration_seconds")
@@ -120,6 +122,20 @@ def verify(delivery: Delivery, secret: str, now_ms: int) -> None:
     expected = _signature(secret, message_id, seconds, delivery.body)
     if not any(signatures.matches(expected, candidate) for candidate in given.split(" ")):
         raise signatures.mismatch("webhook-signature", "the one that it was signed with")
+
+
+def check_secret(secret: str) -> None:
+    """Refuse a secret with which no delivery could ever be verified.
+
+    Raises:
+        Invalid: not `whsec_` and the base64 of 16 to 64 bytes; names `secret`.
+    """
+    try:
+        length = len(b64decode(secret.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        length = 0
+    if length not in SECRET_BYTES:
+        raise Invalid("secret", "secret must be whsec_ and the base64 of 16 to 64 bytes, or be left out: we make one.")
 
 
 def _signature(secret: str, message_id: str, seconds: int, body: bytes) -> str:
