@@ -30,3 +30,25 @@ def post_usage_batch(event: Any) -> dict[str, list[dict[str, str]]]:
     messages = [Message(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     seconds_left = event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH
     return {"batchItemFailures": [{"itemIdentifier": each} for each in post_usage(messages, seconds_left)]}
+
+
+@app.on_sqs_message(
+    queue=settings().payments_queue,
+    batch_size=10,
+    maximum_concurrency=QUEUE_CONCURRENCY,
+    name="settle_payments",
+)
+def settle_payments(event: Any) -> dict[str, list[dict[str, str]]]:
+    """Follow Stripe's events; only what must come again is reported as failed."""
+    from chalicelib.flows.follow_stripe import follow  # the gate shares this file, and must not wait for Stripe's SDK
+
+    messages = [(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in follow(messages)]}
+
+
+@app.schedule("rate(1 minute)", name="tick")
+def tick(event: Any) -> None:
+    """The clock: ask after every top-up whose end nobody has told us."""
+    from chalicelib.flows.follow_stripe import sweep_top_ups
+
+    sweep_top_ups()

@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 
 TIMEOUT_SECONDS = 5.0
+PAYMENT_TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Api:
     def ask(self, path: str) -> Reply:
         """Any answer, a refusal too."""
         answer = self._client.get(path)
+        return Reply(answer.status_code, answer.json())
+
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
+        """Any answer to something new, a refusal too."""
+        answer = self._client.post(path, json=body, headers=headers, timeout=PAYMENT_TIMEOUT_SECONDS)
         return Reply(answer.status_code, answer.json())
 
     def put(self, path: str) -> None:

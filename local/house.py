@@ -22,6 +22,7 @@ from local.api import Api
 from local.board import Board
 from local.clock import Clock
 from local.demo import Agency
+from local.front import Front
 from local.options import HomeError, Options
 from local.queue_worker import QueueWorker
 from local.server import Server
@@ -36,7 +37,7 @@ LONGEST_WAIT_FOR_A_PART_SECONDS = 8.0
 Part = Callable[[Event], None]
 
 
-def live(options: Options, server: Server, stack: Stack, out: TextIO) -> None:
+def live(options: Options, server: Server, stack: Stack, stripe_url: str, out: TextIO) -> None:
     """Serve, work, and show it, until the process is told to end.
 
     Raises:
@@ -44,13 +45,13 @@ def live(options: Options, server: Server, stack: Stack, out: TextIO) -> None:
     """
     api_key, agencies = _remembered(options)
     board = Board.of(agencies)
-    with server.serving(app), Api(server.base_url, api_key) as api:
+    with Api(server.base_url, api_key) as api, server.serving(app, Front(api, server.base_url, stripe_url, agencies)):
         api.get("/healthz")
         parts = [*_queue_workers(stack), Clock(app.event_sources).run]
         if agencies:
             parts.append(Watch(api, agencies, board).run)
             parts.append(Traffic(api, server.base_url, agencies, board, options.calls_per_minute).run)
-        with _running(parts), _announced(options, server, stack, api_key, agencies):
+        with _running(parts), _announced(options, server, stack, stripe_url, api_key, agencies):
             _show(out, server, stack, board)
 
 
@@ -95,13 +96,14 @@ def _running(parts: Sequence[Part]) -> Iterator[None]:
 
 @contextmanager
 def _announced(
-    options: Options, server: Server, stack: Stack, api_key: str, agencies: Sequence[Agency]
+    options: Options, server: Server, stack: Stack, stripe_url: str, api_key: str, agencies: Sequence[Agency]
 ) -> Iterator[None]:
     """`.run.json`, for as long as there is something to find."""
     found = {
         "base_url": server.base_url,
         "api_key": api_key,
         "pid": getpid(),
+        "stripe_url": stripe_url,
         "voice_endpoints": _voice_endpoints(server.base_url, agencies[0]) if agencies else {},
         "workspaces": [_workspace(agency) for agency in agencies],
         # What `python -m ops --home` needs to find the same queues and tables.

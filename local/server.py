@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from threading import Thread
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 from uuid import uuid4
 
 from chalice.app import Chalice
@@ -45,6 +45,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Front(Protocol):
+    """Pages that are not the app's."""
+
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
+        """The answer, or None for what is the app's."""
+
+
 class Refused(Exception):
     """A request that never reaches the app; its connection is closed."""
 
@@ -55,7 +62,8 @@ class Refused(Exception):
 class Gateway:
     """API Gateway: finds the route, calls the app, and answers for itself what the app does not know."""
 
-    def __init__(self, app: Chalice, resources_file: Path = RESOURCES_FILE) -> None:
+    def __init__(self, app: Chalice, resources_file: Path = RESOURCES_FILE, front: Front | None = None) -> None:
+        self._front = front
         app.__class__ = LocalChalice
         self._app = app
         self._gateway = LocalGateway(app, Config(config_from_disk={"lambda_timeout": LAMBDA_SECONDS}))
@@ -65,6 +73,9 @@ class Gateway:
 
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """The answer to one request."""
+        shown = self._front.handle(method, path, headers, body) if self._front else None
+        if shown is not None:
+            return shown
         if not self._knows(method, path):
             return self._answer_to_unknown()
         found = self._gateway.handle_request(method, path, headers, body)
@@ -228,9 +239,9 @@ class Server:
         self._http.server_close()
 
     @contextmanager
-    def serving(self, app: Chalice) -> Iterator[None]:
-        """Answer requests, each connection in a thread of its own."""
-        self._http.gateway = Gateway(app)
+    def serving(self, app: Chalice, front: Front | None = None) -> Iterator[None]:
+        """Answer requests, each connection in a thread of its own; `front` first, the app what that leaves."""
+        self._http.gateway = Gateway(app, front=front)
         Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), daemon=True, name="http").start()
         try:
             yield

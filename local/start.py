@@ -10,11 +10,15 @@ from typing import TextIO
 
 from local.kept import only_one, open_log
 from local.options import HomeError, Options
+from local.pretend_stripe import PretendStripe
 from local.server import HOST, Server
 from local.stack import Stack, StackError
-from local.template import TemplateError, create_resources
+from local.template import TemplateError, client, create_resources
 
 STAGE = "home"
+# Of the pretend Stripe: they open nothing anywhere else.
+WEBHOOK_SECRETS = {"platform": "whsec_home_platform", "connect": "whsec_home_connect"}
+WEBHOOK_PATHS = {"platform": "/webhooks/stripe", "connect": "/webhooks/stripe/connect"}
 
 
 def start(options: Options, out: TextIO) -> None:
@@ -37,27 +41,44 @@ def _start(options: Options, out: TextIO, parts: ExitStack) -> None:
     server = parts.enter_context(Server(options.port))
     print("Rebill is starting ...", file=out, flush=True)
     stack = Stack(options.state_dir / "aws")
-    set_environment(stack, server.base_url)
+    pretend = parts.enter_context(PretendStripe(state_file=options.state_dir / "stripe.json"))
+    set_environment(stack, server.base_url, pretend)
     parts.callback(stack.stop)
     with ThreadPoolExecutor(1) as starter:
-        started = starter.submit(_start_stack, stack)
+        started = starter.submit(_start_stack, stack, pretend)
         from local import house  # imports the app, which reads the environment that is set above
 
         started.result()
-    house.live(options, server, stack, out)
+    for kind, secret in WEBHOOK_SECRETS.items():
+        pretend.control.set_endpoint(kind, secret, server.base_url + WEBHOOK_PATHS[kind])
+    house.live(options, server, stack, pretend.url, out)
 
 
-def _start_stack(stack: Stack) -> None:
-    """MiniStack with our tables and queues; it needs a second that the imports need as well."""
+def _start_stack(stack: Stack, pretend: PretendStripe) -> None:
+    """MiniStack with our tables, queues and keys; it needs a second that the imports need as well."""
     stack.start()
     create_resources(stack.endpoint_url, STAGE)
+    keys = {
+        "secret-key": pretend.platform_key,
+        "client-id": pretend.client_id,
+        "webhook-secret": WEBHOOK_SECRETS["platform"],
+        "connect-webhook-secret": WEBHOOK_SECRETS["connect"],
+    }
+    parameters = client(stack.endpoint_url, "ssm")
+    for name, value in keys.items():
+        path = f"/rebill/{STAGE}/stripe/{name}"
+        parameters.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
 
 
-def set_environment(stack: Stack, base_url: str) -> None:
+def set_environment(stack: Stack, base_url: str, pretend: PretendStripe) -> None:
     """What the app finds instead of the developer's own AWS account, settings and proxies."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_"))]:
         del os.environ[name]
     os.environ.update(stack.environment(), REBILL_STAGE=STAGE, REBILL_BASE_URL=base_url, NO_PROXY=HOST, no_proxy=HOST)
+    os.environ.update(
+        REBILL_STRIPE_API_ADDRESS=pretend.base_addresses["api"],
+        REBILL_STRIPE_CONNECT_ADDRESS=pretend.base_addresses["connect"],
+    )
 
 
 @contextmanager

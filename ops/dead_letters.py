@@ -1,4 +1,4 @@
-"""The dead-letter queue: what could not be posted five times waits there until a person looks.
+"""The dead-letter queues: what could not be posted or followed five times waits there until a person looks.
 
 Replaying is safe at any time and any number of times: an entry's key outlives every queue, so what was posted
 meanwhile is recognised and changes nothing.
@@ -16,14 +16,15 @@ DEAD_SUFFIX = "-dead"
 
 
 class DeadLetters:
-    """The usage queue's dead letters, each seen at most once by one instance."""
+    """One queue's dead letters, each seen at most once by one instance."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: str) -> None:
         from chalicelib.settings import settings  # reads the environment, which the command line may have set
 
+        name = {"usage": settings().usage_queue, "payments": settings().payments_queue}[queue]
         self._sqs: Any = boto3.client("sqs")
-        self._usage_url = self._sqs.get_queue_url(QueueName=settings().usage_queue)["QueueUrl"]
-        self._dead_url = self._sqs.get_queue_url(QueueName=settings().usage_queue + DEAD_SUFFIX)["QueueUrl"]
+        self._live_url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        self._dead_url = self._sqs.get_queue_url(QueueName=name + DEAD_SUFFIX)["QueueUrl"]
 
     def look(self) -> Iterator[Any]:
         """Every message, hidden from others for a moment."""
@@ -42,8 +43,8 @@ class DeadLetters:
             )
 
     def replay(self, message: Any) -> None:
-        """Back onto the usage queue first, and only then off the dead letters: never in neither."""
-        self._sqs.send_message(QueueUrl=self._usage_url, MessageBody=message["Body"])
+        """Back onto its queue first, and only then off the dead letters: never in neither."""
+        self._sqs.send_message(QueueUrl=self._live_url, MessageBody=message["Body"])
         self.drop(message)
 
     def drop(self, message: Any) -> None:
@@ -61,16 +62,22 @@ class DeadLetters:
         return found
 
 
+of_queue = click.option(
+    "--queue", type=click.Choice(["usage", "payments"]), default="usage", help="Calls, or Stripe's events."
+)
+
+
 @click.group()
 def dlq() -> None:
-    """Look at the dead-letter queue, and replay or drop what is there."""
+    """Look at a dead-letter queue, and replay or drop what is there."""
 
 
 @dlq.command(name="list")
+@of_queue
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def list_messages(as_json: bool) -> None:
+def list_messages(queue: str, as_json: bool) -> None:
     """One line for each message."""
-    letters = DeadLetters()
+    letters = DeadLetters(queue)
     messages = list(letters.look())
     letters.put_back(messages)
     for message in messages:
@@ -81,21 +88,23 @@ def list_messages(as_json: bool) -> None:
 
 
 @dlq.command()
+@of_queue
 @click.argument("message_id")
-def show(message_id: str) -> None:
+def show(queue: str, message_id: str) -> None:
     """One message, whole."""
-    letters = DeadLetters()
+    letters = DeadLetters(queue)
     messages = list(letters.look())
     letters.put_back(messages)
     click.echo(_find(messages, message_id)["Body"])
 
 
 @dlq.command()
+@of_queue
 @click.option("--id", "message_id", help="Only this message.")
 @click.option("--yes", is_flag=True, help="Do it; without this, only say what would be done.")
-def replay(message_id: str | None, yes: bool) -> None:
+def replay(queue: str, message_id: str | None, yes: bool) -> None:
     """Send messages back to be posted: all of them, or one. Safe to repeat: nothing is posted twice."""
-    letters = DeadLetters()
+    letters = DeadLetters(queue)
     messages = list(letters.look())
     chosen = [_find(messages, message_id)] if message_id else messages
     if not yes:
@@ -110,11 +119,12 @@ def replay(message_id: str | None, yes: bool) -> None:
 
 
 @dlq.command()
+@of_queue
 @click.argument("message_id")
 @click.option("--reason", required=True, help="Why it may be forgotten; printed with the message, for your records.")
-def drop(message_id: str, reason: str) -> None:
+def drop(queue: str, message_id: str, reason: str) -> None:
     """Delete one message that can never be posted."""
-    letters = DeadLetters()
+    letters = DeadLetters(queue)
     messages = list(letters.look())
     message = _find(messages, message_id)
     letters.drop(message)
@@ -126,7 +136,10 @@ def describe(message: Any) -> dict[str, str]:
     """What a dead letter is about, as far as it can be read."""
     try:
         body = json.loads(message["Body"])
-        about = {"workspace": body["workspace_id"], "source": body["source"], "event": body["event_id"]}
+        if "type" in body:
+            about = {"workspace": body["account_id"] or "platform", "source": body["type"], "event": body["id"]}
+        else:
+            about = {"workspace": body["workspace_id"], "source": body["source"], "event": body["event_id"]}
     except (ValueError, KeyError, TypeError):
         about = {"workspace": "-", "source": "unreadable", "event": message["Body"][:60]}
     return {"id": message["MessageId"], **about}

@@ -77,6 +77,19 @@ def test_one_message_can_be_shown_replayed_or_dropped_and_the_others_stay(world:
     assert [message["Body"] for message in world.messages("-dead")] == ["one"]
 
 
+def test_stripes_events_have_dead_letters_of_their_own(world: World) -> None:
+    bell = {"id": "evt_1", "type": "charge.refunded", "account_id": None, "livemode": False, "object_id": "ch_1"}
+    url = boto3.client("sqs").get_queue_url(QueueName=settings().payments_queue + "-dead")["QueueUrl"]
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({**bell, "payment_intent_id": "pi_1"}))
+
+    listed = _ops("dlq", "list", "--queue", "payments")
+    replayed = _ops("dlq", "replay", "--queue", "payments", "--yes")
+
+    assert "charge.refunded" in listed
+    assert "Replayed 1." in replayed
+    assert _ops("dlq", "list").startswith("0 messages")
+
+
 def test_a_message_that_is_not_there_is_said_to_be_not_there(world: World) -> None:
     answer = CliRunner().invoke(main, ["dlq", "show", "nothing"])
 

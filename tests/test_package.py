@@ -94,17 +94,23 @@ def test_an_unknown_address_is_our_404_and_not_the_gateways_403(deployed: tuple[
     }
 
 
-def test_the_queue_that_is_created_is_the_one_that_triggers_the_posting(deployed: tuple[Stack, str]) -> None:
+@pytest.mark.parametrize(
+    ("queue", "function", "batch_size"), [("usage", "PostUsage", 500), ("payments", "SettlePayments", 10)]
+)
+def test_each_queue_that_is_created_triggers_its_own_function(
+    deployed: tuple[Stack, str], queue: str, function: str, batch_size: int
+) -> None:
     stack, _ = deployed
-    (trigger,) = client(stack.endpoint_url, "lambda").list_event_source_mappings()["EventSourceMappings"]
+    found = client(stack.endpoint_url, "lambda").list_event_source_mappings()["EventSourceMappings"]
 
-    queue = client(stack.endpoint_url, "sqs").get_queue_attributes(
-        QueueUrl=f"rebill-{STAGE}-usage", AttributeNames=["QueueArn"]
-    )["Attributes"]
+    arn = client(stack.endpoint_url, "sqs").get_queue_attributes(
+        QueueUrl=f"rebill-{STAGE}-{queue}", AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    (trigger,) = [mapping for mapping in found if mapping["EventSourceArn"] == arn]
 
-    assert trigger["EventSourceArn"] == queue["QueueArn"]
     assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert trigger["BatchSize"] == 500
+    assert trigger["BatchSize"] == batch_size
+    assert function.lower() in trigger["FunctionArn"].replace("_", "").lower()
 
 
 def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:
@@ -112,11 +118,10 @@ def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[st
 
     triggers = [event["Properties"] for event in events if event["Type"] == "SQS"]
 
-    assert triggers
-    for trigger in triggers:
-        assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        # Two keys here, as a careless merge leaves them, are refused by CloudFormation.
-        assert trigger["Queue"] == {"Fn::Sub": "${UsageQueue.Arn}"}
+    # Two keys in one of these, as a careless merge leaves them, are refused by CloudFormation.
+    queues = [trigger["Queue"] for trigger in triggers]
+    assert sorted(queues, key=str) == [{"Fn::Sub": "${PaymentsQueue.Arn}"}, {"Fn::Sub": "${UsageQueue.Arn}"}]
+    assert all(trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for trigger in triggers)
 
 
 def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
@@ -126,7 +131,7 @@ def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
 def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:
     tables = of_type(template, "AWS::DynamoDB::Table")
 
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables.values():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         properties = table["Properties"]
@@ -136,19 +141,21 @@ def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(templat
         assert properties["TableName"]["Fn::Sub"].startswith("rebill-${Stage}-")
 
 
-def test_no_message_is_ever_dropped_without_a_dead_letter_queue(template: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("queue", "function"), [("usage", "PostUsage"), ("payments", "SettlePayments")])
+def test_no_message_is_ever_dropped_without_a_dead_letter_queue(
+    template: dict[str, Any], queue: str, function: str
+) -> None:
     queues = {
-        item["Properties"]["QueueName"]["Fn::Sub"]: item for item in of_type(template, "AWS::SQS::Queue").values()
+        item["Properties"]["QueueName"]["Fn::Sub"]: (name, item["Properties"])
+        for name, item in of_type(template, "AWS::SQS::Queue").items()
     }
-    usage, dead = queues["rebill-${Stage}-usage"]["Properties"], queues["rebill-${Stage}-usage-dead"]["Properties"]
+    _, live = queues[f"rebill-${{Stage}}-{queue}"]
+    dead_name, dead = queues[f"rebill-${{Stage}}-{queue}-dead"]
 
-    assert usage["RedrivePolicy"] == {
-        "deadLetterTargetArn": {"Fn::GetAtt": ["UsageDeadQueue", "Arn"]},
-        "maxReceiveCount": 5,
-    }
-    assert usage["VisibilityTimeout"] == 6 * FUNCTION_TIMEOUT_SECONDS
-    assert usage["MessageRetentionPeriod"] == dead["MessageRetentionPeriod"] == RETENTION_SECONDS
-    assert template["Resources"]["PostUsage"]["Properties"]["Timeout"] == FUNCTION_TIMEOUT_SECONDS
+    assert live["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_name, "Arn"]}, "maxReceiveCount": 5}
+    assert live["VisibilityTimeout"] == 6 * FUNCTION_TIMEOUT_SECONDS
+    assert live["MessageRetentionPeriod"] == dead["MessageRetentionPeriod"] == RETENTION_SECONDS
+    assert template["Resources"][function]["Properties"]["Timeout"] == FUNCTION_TIMEOUT_SECONDS
 
 
 def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Payments: money taken from a card through Stripe, on whose account, for which wallet; and what of it went back."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.money import MICROS_PER_UNIT, format_price
 
+PLATFORM = "platform"  # stands for the account where it is the platform's own
 STATE_MINUTES = 10
 STATE_MS = STATE_MINUTES * 60_000
 
@@ -67,7 +69,11 @@ class TopUp:
 
 @dataclass(frozen=True)
 class Payment:
-    """Money that was taken for one of our wallets, as we recorded it. `reversed_micros` of it has gone back so far."""
+    """Money that was taken for one of our wallets, as we recorded it.
+
+    `reversed_micros` of it has gone back so far, in `reversals` steps, up and down; `disputed_micros` of that because
+    of disputes.
+    """
 
     account_id: str | None
     payment_intent_id: str
@@ -77,6 +83,8 @@ class Payment:
     currency: str
     top_up_id: str
     reversed_micros: int = 0
+    reversals: int = 0
+    disputed_micros: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,3 +122,8 @@ def reversal_target_micros(captured: int, refunded: int, withdrawn: int, reinsta
     All amounts are micros of the payment's currency.
     """
     return min(captured, max(0, refunded + withdrawn - reinstated))
+
+
+def fingerprint_of(*facts: object) -> str:
+    """Equal for two entries that say the same."""
+    return hashlib.sha256("|".join(map(str, facts)).encode()).hexdigest()[:32]

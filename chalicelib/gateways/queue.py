@@ -1,4 +1,4 @@
-"""The usage queue: what is accepted is put here before anybody is told so."""
+"""The queues: what is accepted is put here before anybody is told so."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -28,8 +28,8 @@ def _url(name: str) -> str:
     return _client().get_queue_url(QueueName=name)["QueueUrl"]
 
 
-def send(bodies: Sequence[str], delay_seconds: int = 0) -> None:
-    """Put messages on the usage queue, in any order.
+def send(bodies: Sequence[str], delay_seconds: int = 0, queue: str | None = None) -> None:
+    """Put messages on the usage queue (or another of ours), in any order.
 
     Raises:
         Unavailable: not all of them are on it; those that are do no harm when they are sent again.
@@ -38,13 +38,13 @@ def send(bodies: Sequence[str], delay_seconds: int = 0) -> None:
         for start in range(0, len(bodies), MOST_MESSAGES):
             chunk = bodies[start : start + MOST_MESSAGES]
             answer = _client().send_message_batch(
-                QueueUrl=_url(settings().usage_queue),
+                QueueUrl=_url(queue or settings().usage_queue),
                 Entries=[
                     {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_seconds}
                     for number, body in enumerate(chunk)
                 ],
             )
             if answer.get("Failed"):
-                raise Unavailable("The usage queue")
+                raise Unavailable("The queue")
     except (BotoCoreError, ClientError) as error:
-        raise Unavailable("The usage queue") from error
+        raise Unavailable("The queue") from error

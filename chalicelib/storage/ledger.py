@@ -21,6 +21,8 @@ from chalicelib.domain.wallet import Entry, EntryKind
 from chalicelib.storage.entries import IS_NEW, entry_values, to_attributes
 from chalicelib.storage.tables import DayTotalItem, EntryItem, WalletItem, connection
 
+Actions = Sequence[dict[str, Any]]
+
 MOST_ACTIONS = 100  # of one TransactWriteItems
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.8
@@ -33,6 +35,7 @@ class Outcome(StrEnum):
     REPEAT = "repeat"
     CONTRADICTION = "contradiction"
     NO_WALLET = "no_wallet"
+    OVERTAKEN = "overtaken"  # what was to happen together with it has changed meanwhile: look again
     UNSETTLED = "unsettled"  # the store gave no answer in time: ask again, nothing is lost by it
 
 
@@ -54,6 +57,27 @@ def post(entries: Sequence[Entry], give_up_at: float) -> dict[str, Outcome]:
     for batch in batches(entries):
         outcomes |= _post_batch(batch, give_up_at)
     return outcomes
+
+
+def post_with(entry: Entry, puts: Actions, updates: Actions, give_up_at: float) -> Outcome:
+    """Post one entry in the same transaction as other writes: all of it happens, or nothing.
+
+    `puts` and `updates` are DynamoDB's own request parts. Answers `OVERTAKEN` where a condition of theirs fails.
+    """
+    pause_seconds = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            _write([entry], puts, updates)
+            return Outcome.POSTED
+        except TransactWriteError as error:
+            reasons = error.cancellation_reasons
+        if (refused := _refused([entry], [reasons[0], *reasons[1 + len(puts) :]] if reasons else [])).get(entry.id):
+            return refused[entry.id]
+        if any(reason is not None and reason.code == "ConditionalCheckFailed" for reason in reasons):
+            return Outcome.OVERTAKEN
+        if time.monotonic() + pause_seconds > give_up_at:
+            return Outcome.UNSETTLED
+        pause_seconds = _pause(pause_seconds)
 
 
 def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
@@ -98,13 +122,18 @@ def _post_batch(batch: list[Entry], give_up_at: float) -> dict[str, Outcome]:
             continue
         if time.monotonic() + pause_seconds > give_up_at:
             return outcomes | {entry.id: Outcome.UNSETTLED for entry in pending}
-        time.sleep(random.uniform(0, pause_seconds))  # noqa: S311 - jitter, so that rivals do not meet again
-        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        pause_seconds = _pause(pause_seconds)
     return outcomes
 
 
-def _write(entries: Sequence[Entry]) -> None:
-    """One transaction: the entries, then each wallet once, then each owner's day once.
+def _pause(seconds: float) -> float:
+    """Wait up to so long, at random so that rivals do not meet again; answers how long the next wait may be."""
+    time.sleep(random.uniform(0, seconds))  # noqa: S311
+    return min(2 * seconds, LONGEST_PAUSE_SECONDS)
+
+
+def _write(entries: Sequence[Entry], more_puts: Actions = (), more_updates: Actions = ()) -> None:
+    """One transaction: the entries, then each wallet once, then each owner's day once; and what belongs to them.
 
     The requests are written out by hand. Through pynamodb's models they cost twice the processor time, and this is
     the one path on which that counts: `make bench` shows it.
@@ -121,7 +150,7 @@ def _write(entries: Sequence[Entry]) -> None:
     ]
     updates = [_move_wallet(owner_id, amount_micros) for owner_id, amount_micros in _movements(entries).items()]
     updates += [_move_day(owner_id, day, total) for (owner_id, day), total in _day_totals(entries).items()]
-    connection().transact_write_items([], [], puts, updates)
+    connection().transact_write_items([], [], [*puts, *more_puts], [*updates, *more_updates])
 
 
 def _move_wallet(owner_id: str, amount_micros: int) -> dict[str, Any]:

@@ -179,6 +179,40 @@ class EntryItem(Model):
     by_attention = ByAttention()
 
 
+class OpenPayments(GlobalSecondaryIndex["PaymentItem"]):
+    """Top-ups whose end is not known yet, the oldest first. Sparse: a closed one is not in it."""
+
+    class Meta:
+        index_name = "open_payments"
+        projection = KeysOnlyProjection()
+
+    open_shard = UnicodeAttribute(hash_key=True)
+    opened_at_ms = NumberAttribute(range_key=True)
+
+
+class PaymentItem(Model):
+    """Connections, OAuth states, customers, cards, top-ups and payments: what is known of money at Stripe."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("payments")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    state = UnicodeAttribute(null=True)
+    facts = JSONAttribute(null=True)
+    reference = UnicodeAttribute(null=True)
+    fingerprint = UnicodeAttribute(null=True)
+    browser_hash = UnicodeAttribute(null=True)
+    reversed_micros = NumberAttribute(null=True)
+    reversals = NumberAttribute(null=True)
+    disputed_micros = NumberAttribute(null=True)
+    held = BooleanAttribute(null=True)
+    open_shard = UnicodeAttribute(null=True)
+    opened_at_ms = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    open_payments = OpenPayments()
+
+
 @cache
 def connection() -> Connection:
     """The connection for what spans tables: transactions and the gate's one read."""

@@ -5,6 +5,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from chalicelib.domain.accounts import AccountStatus, Provider
+from chalicelib.domain.payments import ConnectionState, TopUpState
 from chalicelib.domain.rating import PriceType
 from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import EntryKind, WalletStatus
@@ -104,8 +105,32 @@ class ShownRefill(AnswerModel):
     state: Literal["off"] = "off"
 
 
+class ShownTopUp(AnswerModel):
+    """Balance that a person buys. `url` is the page to pay on, while it is open."""
+
+    object: Literal["top_up"] = "top_up"
+    id: str
+    owner: str
+    state: TopUpState
+    amount: str
+    currency: str
+    url: str | None
+    created_at: str
+
+
+class ShownPaymentMethod(AnswerModel):
+    """A saved card, as far as anybody needs to know it."""
+
+    brand: str
+    last4: str
+    expires: str = Field(examples=["12/2040"])
+
+
 class ShownWallet(AnswerModel):
-    """A wallet. `minutes_left` is what it pays for at the price of now; null where its owner pays nothing a minute."""
+    """A wallet. `minutes_left` is what it pays for at the price of now; null where its owner pays nothing a minute.
+
+    `pending_top_up` is a payment whose end is not known yet; it is not in the balance.
+    """
 
     object: Literal["wallet"] = "wallet"
     owner: str
@@ -115,6 +140,8 @@ class ShownWallet(AnswerModel):
     credit_limit: str
     minutes_left: str | None
     refill: ShownRefill = ShownRefill()
+    pending_top_up: ShownTopUp | None = None
+    card: ShownPaymentMethod | None = None
 
 
 class ShownUsage(AnswerModel):
@@ -212,6 +239,32 @@ class ShownAccess(AnswerModel):
     wallets: ShownGateWallets
     sub_account_pays: bool
     decision_id: str
+
+
+class ShownLink(AnswerModel):
+    """Where to send the person's browser."""
+
+    object: Literal["link"] = "link"
+    url: str
+
+
+class ShownConnection(AnswerModel):
+    """A workspace's link to its own Stripe account."""
+
+    object: Literal["stripe_connection"] = "stripe_connection"
+    workspace: str
+    state: ConnectionState
+    account: str
+    account_name: str
+    mode: Literal["live", "test"]
+    charges_enabled: bool
+    connected_at: str
+
+
+class Received(AnswerModel):
+    """An event is safely here."""
+
+    received: Literal[True] = True
 
 
 class Health(AnswerModel):

@@ -19,6 +19,7 @@ from chalicelib.flows.authenticate import authenticate_platform
 from chalicelib.settings import settings
 from chalicelib.validation import validate
 from chalicelib.web import errors
+from chalicelib.web.pages import refusal_page
 
 MOST_BODY_BYTES = 1_000_000
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -116,9 +117,11 @@ def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Respo
         values = {name: _path_value(value) for name, value in path_values.items()}
         answer = made.view(_read(made, request, values, request_id), **values)
     except RebillError as error:
-        return errors.refusal(error, request_id)
-    except Exception:  # noqa: BLE001 - the last door: what gets here is a bug, and is logged as one
-        return errors.our_fault(request_id)
+        answer = errors.refusal(error, request_id)
+        return _as_page(answer, error.detail) if made.answers == "text/html" else answer
+    except Exception as error:  # noqa: BLE001 - the last door: what gets here is a bug, and is logged as one
+        answer = errors.our_fault(error, request_id)
+        return _as_page(answer, errors.OUR_FAULT) if made.answers == "text/html" else answer
     if isinstance(answer, BaseModel):
         answer = Response(answer.model_dump_json(), {"Content-Type": "application/json"}, made.status.value)
     answer.headers = {
@@ -128,6 +131,13 @@ def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Respo
         **answer.headers,
     }
     return answer
+
+
+def _as_page(answer: Response, detail: str) -> Response:
+    """The same refusal for somebody with a browser: another body, the same status and headers."""
+    page = refusal_page(detail, HTTPStatus(answer.status_code))
+    page.headers = {"X-Content-Type-Options": "nosniff", **answer.headers, **page.headers}
+    return page
 
 
 def _read(made: Door, request: Request, path_values: Mapping[str, str], request_id: str) -> Call[Any]:

@@ -8,10 +8,11 @@ from chalice.app import Response
 
 from chalicelib.domain import errors
 from chalicelib.domain.access import Denied
-from chalicelib.telemetry import logger
+from chalicelib.telemetry import bug, logger
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_SECONDS = "2"
+OUR_FAULT = "Something went wrong on our side. Quote the request_id when you report it."
 
 STATUS_OF: dict[type[errors.RebillError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
@@ -58,7 +59,10 @@ def refusal(error: errors.RebillError, request_id: str) -> Response:
     """The answer to one of our own refusals."""
     status = STATUS_OF[type(error)]
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        logger.error("unavailable", extra={"detail": error.detail, "cause": repr(error.__cause__)[:300]})
+        code = getattr(error.__cause__, "cause_response_code", None)
+        logger.error(
+            "unavailable", extra={"detail": error.detail, "cause": type(error.__cause__).__name__, "code": code}
+        )
     return problem(status, error.code, error.detail, request_id, error.param)
 
 
@@ -67,8 +71,7 @@ def denial(denied: Denied, request_id: str, **more: Any) -> Response:
     return problem(HTTPStatus.FORBIDDEN, denied.code, denied.detail, request_id, scope=denied.scope, **more)
 
 
-def our_fault(request_id: str) -> Response:
-    """A mistake of ours: logged with its trace, told without it."""
-    logger.exception("internal_error", extra={"request_id": request_id})
-    detail = "Something went wrong on our side. Quote the request_id when you report it."
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, request_id)
+def our_fault(error: Exception, request_id: str) -> Response:
+    """A mistake of ours: logged with its place, told without it."""
+    bug("internal_error", error, request_id=request_id)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", OUR_FAULT, request_id)

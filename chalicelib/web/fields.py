@@ -86,6 +86,7 @@ PricePerUnit = money(0, 10 * MICROS_PER_UNIT, "The price of one unit.")
 ConnectFee = money(0, 5 * MICROS_PER_UNIT, "Once for each call that connects.")
 CreditLimit = money(0, 10_000 * MICROS_PER_UNIT, "How far below zero the wallet may go before calls stop.")
 CreditAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to add.")
+TopUpAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to buy.")
 Increment = Annotated[int, Field(ge=1, le=60, description="Seconds; talk time is rounded up to it.")]
 
 

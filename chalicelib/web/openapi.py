@@ -22,6 +22,7 @@ _PARTS = {
     "usage": "Usage events",
     "access": "The gate",
     "voice": "Voice platforms",
+    "payments": "Payments through Stripe",
     "described": "This API",
 }
 _REF = "#/components/schemas/{model}"
@@ -95,7 +96,7 @@ def _operation(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
         "parameters": _parameters(made),
         "responses": {
             **{str(each.value): _answer(made, names) for each in (made.status, *made.also)},
-            **{str(each.value): _problem(each, names) for each in _problems(made)},
+            **{str(each.value): _problem(made, each, names) for each in _problems(made)},
         },
     }
     if made.body is not None:
@@ -151,12 +152,18 @@ def _problems(made: Door) -> list[HTTPStatus]:
         found.update(_WITH_BODY)
     if made.query is not None:
         found.add(HTTPStatus.UNPROCESSABLE_ENTITY)
+    if made.headers:
+        found.add(HTTPStatus.BAD_REQUEST)
+    if made.answers == "text/html":
+        found.update((HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
     if made.method in ("PUT", "POST") and made.needs_key:
         found.update((HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY))
     return sorted(found)
 
 
-def _problem(status: HTTPStatus, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+def _problem(made: Door, status: HTTPStatus, names: dict[type[BaseModel], str]) -> dict[str, Any]:
+    if made.answers == "text/html" and status is not HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"description": status.phrase, "content": {"text/html": {}}}
     return {"description": status.phrase, "content": {PROBLEM: _schema(Problem, names)}}
 
 

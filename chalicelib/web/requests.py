@@ -29,6 +29,7 @@ from chalicelib.web.fields import (
     Note,
     PricePerUnit,
     RequestModel,
+    TopUpAmount,
 )
 
 MOST_METERS = 20
@@ -217,6 +218,25 @@ class Rebilling(RequestModel):
         """The meters whose price may be below what the workspace pays itself."""
         meters = {name for name, meter in self.meters.items() if meter.accept_below_cost}
         return frozenset(meters | ({VOICE} if self.voice and self.voice.accept_below_cost else set()))
+
+
+class NewStripeConnection(RequestModel):
+    """Who connects: the person that the platform has signed in."""
+
+    user: Email
+
+
+class OAuthStart(RequestModel):
+    """The link's own secret."""
+
+    state: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
+
+
+class NewTopUp(RequestModel):
+    """How much balance to buy. `currency`, if it is sent, must be the wallet's own."""
+
+    amount: TopUpAmount
+    currency: Currency | None = None
 
 
 class VoiceAgentPath(RequestModel):

@@ -6,9 +6,11 @@ from chalicelib.clock import now_ms, rfc3339
 from chalicelib.domain.access import minutes_left_tenths, wallet_status
 from chalicelib.domain.accounts import SubAccount, VoiceEndpoint, Workspace
 from chalicelib.domain.money import format_amount, format_price
+from chalicelib.domain.payments import Card, TopUp, TopUpState
 from chalicelib.domain.rating import VOICE, Charge, Price, PriceType, RateCard, card_in_force
 from chalicelib.domain.usage import Status, UsageEvent
 from chalicelib.domain.wallet import Entry, Leg, Wallet
+from chalicelib.storage import connections, payments
 from chalicelib.storage.usage_events import KeptEvent
 from chalicelib.web.answers import (
     ShownCard,
@@ -16,8 +18,10 @@ from chalicelib.web.answers import (
     ShownCharges,
     ShownEntry,
     ShownGate,
+    ShownPaymentMethod,
     ShownPrice,
     ShownSubAccount,
+    ShownTopUp,
     ShownUsage,
     ShownUsageEvent,
     ShownVoiceEndpoint,
@@ -105,6 +109,9 @@ def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | 
     """A wallet with what it still pays for. `sub_account` is None for the workspace's own."""
     now = now_ms()
     tenths = minutes_left_tenths(wallet, workspace, sub_account, now)
+    linked = connections.get_connection(workspace.id) if sub_account else None
+    card = payments.card_of(wallet.owner_id, linked.version if linked else 0)
+    pending = payments.pending_top_up(wallet.owner_id)
     return ShownWallet(
         owner=wallet.owner_id,
         balance=format_amount(wallet.balance_micros),
@@ -112,7 +119,27 @@ def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | 
         status=wallet_status(wallet, workspace, sub_account, now),
         credit_limit=format_price(wallet.credit_limit_micros),
         minutes_left=None if tenths is None else f"{tenths // 10}.{tenths % 10}",
+        pending_top_up=show_top_up(pending) if pending else None,
+        card=show_card_on_file(card) if card else None,
     )
+
+
+def show_top_up(top_up: TopUp) -> ShownTopUp:
+    """A top-up, with its page while that can be paid on."""
+    return ShownTopUp(
+        id=top_up.id,
+        owner=top_up.owner_id,
+        state=top_up.state,
+        amount=format_price(top_up.amount_micros),
+        currency=top_up.currency,
+        url=top_up.url if top_up.state is TopUpState.OPEN else None,
+        created_at=rfc3339(top_up.created_at_ms),
+    )
+
+
+def show_card_on_file(card: Card) -> ShownPaymentMethod:
+    """A saved card, as far as anybody needs to know it."""
+    return ShownPaymentMethod(brand=card.brand, last4=card.last4, expires=f"{card.exp_month:02d}/{card.exp_year}")
 
 
 def _show_usage(usage: UsageEvent, charge: Charge | None = None) -> ShownUsage:

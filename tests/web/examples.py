@@ -12,21 +12,32 @@ from pydantic import BaseModel
 from chalicelib.clock import now_ms
 from chalicelib.gateways.voice.cloudevents import CloudEvent
 from chalicelib.web.doors import DOORS, Door
+from local.pretend_stripe import PretendStripe
+from local.pretend_stripe.deliveries import signature
 from tests.calls import call, moment
 from tests.gateways.voice_platforms import sign_cloudevents
+from tests.stripe_stand import BRIGHT, NORTH, SECRETS, Paying, give_keys
 from tests.world import Answer, World
 
 USAGE_EVENTS = "/v1/usage-events"
 VOICE_WEBHOOK = "/webhooks/voice/{provider}/{endpoint_id}"
+STRIPE_WEBHOOKS = {"/webhooks/stripe": "platform", "/webhooks/stripe/connect": "connect"}
+OAUTH_START, OAUTH_CALLBACK, RETURN = "/oauth/stripe/start", "/oauth/stripe/callback", "/payments/return"
+CONNECTION = "/v1/workspaces/{workspace_id}/stripe"
+TOP_UPS = {
+    "/v1/workspaces/{workspace_id}/wallet/top-ups": "workspace",
+    "/v1/sub-accounts/{sub_account_id}/wallet/top-ups": "client",
+}
 PROBLEM_MEMBERS = {"type", "title", "status", "code", "detail", "param", "request_id"}
 LONGEST_PROBLEM = 4_000
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Two agencies with a client each, the first with balance, a voice endpoint and a reported call."""
+    """Two agencies with a client and a Stripe account each; one with balance, a voice endpoint, a reported call."""
 
     world: World
+    paying: Paying
     workspace: str
     client: str
     endpoint: dict[str, Any]
@@ -34,13 +45,19 @@ class Scene:
     other_client: str
 
     @classmethod
-    def build(cls, world: World) -> "Scene":
+    def build(cls, world: World, pretend: PretendStripe) -> "Scene":
+        pretend.control.reset()
+        give_keys(pretend)
+        paying = Paying(world, pretend)
         workspace, other_workspace = world.workspace(), world.workspace()
         client, other_client = world.sub_account(workspace, "0.15"), world.sub_account(other_workspace, "0.15")
         world.credit(workspace, "100.00")
         world.credit(client, "20.00")
         world.report(call(client, "call_1"))
-        return cls(world, workspace, client, world.endpoint(workspace, "cloudevents"), other_workspace, other_client)
+        paying.connect(workspace, BRIGHT)
+        paying.connect(other_workspace, NORTH)
+        endpoint = world.endpoint(workspace, "cloudevents")
+        return cls(world, paying, workspace, client, endpoint, other_workspace, other_client)
 
 
 @dataclass(frozen=True)
@@ -91,20 +108,28 @@ def encoded(body: Any) -> bytes:
 
 
 def body_model(door: Door) -> type[BaseModel] | None:
-    """The model of what a door reads, also where it reads the bytes itself."""
+    """The model of what a door reads, also where it reads the bytes itself; Stripe's events have none."""
     if isinstance(door.body, type):
         return door.body
-    return CloudEvent if door.body is not None else None
+    return CloudEvent if door.body is not None and door.path not in STRIPE_WEBHOOKS else None
 
 
 def example(scene: Scene, door: Door) -> Example:
     """A valid request to this door. A KeyError here says what a new route still needs in the tables below."""
-    path_values = {name: PATH_VALUES[name](scene) for name in re.findall(r"{(\w+)}", door.path)}
+    known = PATH_VALUES | PATH_VALUES_OF.get((door.method, door.path), {})
+    path_values = {name: known[name](scene) for name in re.findall(r"{(\w+)}", door.path)}
     body = BODIES[door.method, door.path](scene) if door.body is not None else None
     query = _query(door.query) if door.query is not None else {}
     headers = {name: HEADERS[name] for name in door.headers}
-    sign = signed_by(scene.endpoint["secret"]) if door.path == VOICE_WEBHOOK else None
-    return Example(door, path_values, body, query, headers, sign=sign)
+    made = Example(door, path_values, body, query, headers, sign=_sign(scene, door))
+    return BY_A_BROWSER[door.path](scene, made) if door.path in BY_A_BROWSER else made
+
+
+def _sign(scene: Scene, door: Door) -> Callable[[bytes], dict[str, str]] | None:
+    if door.path in STRIPE_WEBHOOKS:
+        secret = SECRETS[STRIPE_WEBHOOKS[door.path]]
+        return lambda raw: {"Stripe-Signature": signature(secret, raw, now_ms() // 1000)}
+    return signed_by(scene.endpoint["secret"]) if door.path == VOICE_WEBHOOK else None
 
 
 def _query(model: type[BaseModel]) -> dict[str, str]:
@@ -115,6 +140,20 @@ def _query(model: type[BaseModel]) -> dict[str, str]:
 def signed_by(secret: str) -> Callable[[bytes], dict[str, str]]:
     """Signs as Standard Webhooks, now."""
     return lambda raw: sign_cloudevents(raw, secret, str(now_ms() // 1000), "")
+
+
+def page_of(answer: Answer) -> str:
+    """The page in this answer, which must be one for people, and run nothing."""
+    assert answer.headers["content-type"] == "text/html; charset=utf-8", answer.text[:300]
+    assert answer.text.startswith("<!doctype html>")
+    assert "<script" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    policy = dict(rule.strip().partition(" ")[::2] for rule in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert len(answer.text) <= LONGEST_PROBLEM, f"{len(answer.text)} bytes of page: it echoes what was sent"
+    return answer.text
 
 
 def problem_of(answer: Answer) -> dict[str, Any]:
@@ -141,7 +180,41 @@ PATH_VALUES: dict[str, Callable[[Scene], str]] = {
     "source": lambda scene: "my-platform",
     "event_id": lambda scene: "call_1",
     "asset": lambda scene: "start.js",
+    "top_up_id": lambda scene: _top_up(scene, scene.client),
 }
+PATH_VALUES_OF: dict[tuple[str, str], dict[str, Callable[[Scene], str]]] = {
+    ("GET", "/v1/workspaces/{workspace_id}/wallet/top-ups/{top_up_id}"): {
+        "top_up_id": lambda scene: _top_up(scene, scene.workspace)
+    },
+    ("DELETE", CONNECTION): {"workspace_id": lambda scene: scene.other_workspace},
+}
+
+
+def _top_up(scene: Scene, owner: str) -> str:
+    top_up_id: str = scene.paying.top_up(owner, TOP_UP["amount"], HEADERS["Idempotency-Key"])["id"]
+    return top_up_id
+
+
+def _opened_link(scene: Scene, made: Example) -> Example:
+    """A link to connect that nobody has opened yet."""
+    path = CONNECTION.format(workspace_id=scene.other_workspace)
+    link: str = scene.world.post(f"{path}/connect", {"user": "owner@acme.example"})["url"]
+    return made.with_query({"state": link.rpartition("=")[2]})
+
+
+def _answered_link(scene: Scene, made: Example) -> Example:
+    """What comes back with a browser whose person has chosen an account that nobody has."""
+    cookie, location = scene.paying.start(scene.other_workspace)
+    account = scene.paying.pretend.control.add_account("Quiet Calls")["id"]
+    return replace(made, query=scene.paying.choose(location, account), headers={"Cookie": cookie})
+
+
+def _left_page(scene: Scene, made: Example) -> Example:
+    """The way back from the page of a payment."""
+    return made.with_query({"owner": scene.client, "top_up": _top_up(scene, scene.client)})
+
+
+BY_A_BROWSER = {OAUTH_START: _opened_link, OAUTH_CALLBACK: _answered_link, RETURN: _left_page}
 
 
 def _new_workspace(scene: Scene) -> dict[str, Any]:
@@ -190,6 +263,22 @@ def _credit(scene: Scene) -> dict[str, Any]:
     return {"amount": "12.50", "note": "paid by bank transfer", "currency": "usd"}
 
 
+TOP_UP = {"amount": "25.00", "currency": "usd"}
+
+
+def _stripe_event(account: str | None = None) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "id": "evt_1PretendExample",
+        "object": "event",
+        "api_version": "2026-10-28.dahlia",
+        "created": now_ms() // 1000,
+        "livemode": False,
+        "type": "customer.updated",
+        "data": {"object": {"id": "cus_1PretendExample", "object": "customer"}},
+    }
+    return event | ({"account": account} if account else {})
+
+
 BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", "/v1/workspaces"): _new_workspace,
     ("PUT", "/v1/workspaces/{workspace_id}/cost"): _cost,
@@ -200,8 +289,12 @@ BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", USAGE_EVENTS): _usage_event,
     ("POST", VOICE_WEBHOOK): _usage_event,
     ("POST", "/v1/workspaces/{workspace_id}/voice-endpoints"): lambda _: {"provider": "retell", "secret": "key_12345"},
+    ("POST", f"{CONNECTION}/connect"): lambda _: {"user": "owner@acme.example"},
+    **{("POST", path): lambda _: dict(TOP_UP) for path in TOP_UPS},
+    ("POST", "/webhooks/stripe"): lambda _: _stripe_event(),
+    ("POST", "/webhooks/stripe/connect"): lambda _: _stripe_event(BRIGHT),
 }
-QUERY_VALUES = {"limit": "10", "status": "unmatched"}
+QUERY_VALUES = {"limit": "10", "status": "unmatched", "state": "made where it is needed"}
 HEADERS = {"Idempotency-Key": "order-7"}
 
 # Values that nothing of ours can be called, as they stand in a path.

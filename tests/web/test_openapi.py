@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from app import app
 from chalicelib.gateways.voice import ADAPTERS
 from chalicelib.web.doors import DOORS, METHODS
+from local.pretend_stripe import PretendStripe
 from tests.calls import call
 from tests.web.examples import VOICE_WEBHOOK, Example, Scene, example, name_of
 from tests.world import Answer, World
@@ -206,8 +207,10 @@ def test_exactly_the_routes_that_need_no_key_are_described_as_open(described: di
     assert told_open == {(door.path, door.method) for door in DOORS if not door.needs_key}
 
 
-def test_every_valid_example_fits_its_described_body(world: World, described: dict[str, Any]) -> None:
-    scene = Scene.build(world)
+def test_every_valid_example_fits_its_described_body(
+    world: World, pretend: PretendStripe, described: dict[str, Any]
+) -> None:
+    scene = Scene.build(world, pretend)
     with_body = [example(scene, door) for door in DOORS if isinstance(door.body, type)]
 
     wrong = []
@@ -220,8 +223,10 @@ def test_every_valid_example_fits_its_described_body(world: World, described: di
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_answer_on_a_walk_through_all_routes_is_as_described(world: World, described: dict[str, Any]) -> None:
-    scene = _a_scene_with_everything(world)
+def test_every_answer_on_a_walk_through_all_routes_is_as_described(
+    world: World, pretend: PretendStripe, described: dict[str, Any]
+) -> None:
+    scene = _a_scene_with_everything(world, pretend)
 
     answers = [(request := example(scene, door), request.send(world)) for door in DOORS]
 
@@ -230,8 +235,8 @@ def test_every_answer_on_a_walk_through_all_routes_is_as_described(world: World,
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_refusal_is_as_described(world: World, described: dict[str, Any]) -> None:
-    scene = Scene.build(world)
+def test_every_refusal_is_as_described(world: World, pretend: PretendStripe, described: dict[str, Any]) -> None:
+    scene = Scene.build(world, pretend)
     poor = world.sub_account(world.workspace(), "0.15")
     requests = []
     for door in DOORS:
@@ -333,9 +338,9 @@ class _Loads(HTMLParser):
         self._inside = ""
 
 
-def _a_scene_with_everything(world: World) -> Scene:
+def _a_scene_with_everything(world: World, pretend: PretendStripe) -> Scene:
     """Posted, waiting and contradicted events, other meters, every kind of price: whatever an answer may show."""
-    scene = Scene.build(world)
+    scene = Scene.build(world, pretend)
     client = world.sub_account(scene.workspace)
     chat = {"chat": {"price_type": "markup", "markup_percent": "12.5"}, "mail": {"enabled": False}}
     voice = {"price_type": "markup", "markup_percent": 50}
@@ -365,7 +370,7 @@ def _untrue(described: dict[str, Any], request: Example, answer: Answer) -> Iter
         yield f"{where} is not described: {answer.text[:120]}"
         return
     content = told[str(answer.status)]["content"]
-    media_type = answer.headers["content-type"].partition(";")[0]
+    media_type = answer.headers.get("content-type", "nothing").partition(";")[0]
     if media_type not in content:
         yield f"{where} answers {media_type}, described are {list(content)}"
     elif "schema" in content[media_type]:

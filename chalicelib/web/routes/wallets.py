@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from http import HTTPStatus
+from typing import Any
 
 from chalice.app import Blueprint, Response
 
@@ -136,15 +137,25 @@ def credit_sub_account(call: Call[requests.NewCredit], sub_account_id: str) -> S
 
 
 def _credit(call: Call[requests.NewCredit], owner: Workspace | SubAccount) -> ShownEntry:
-    key = call.headers.get("idempotency-key", "")
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        detail = "Send an Idempotency-Key of 1 to 128 printable characters (no spaces, no #): it makes a retry safe."
-        raise Malformed("idempotency_key_missing", detail, "Idempotency-Key")
+    key = idempotency_key(call)
     currency = wallets.get_wallet(owner.id).currency
     if call.body.currency not in (None, currency):
         raise Invalid("currency", f"currency must be {currency}, the wallet's own.", "wrong_currency")
     entry = give_credit(owner.id, call.body.amount, call.body.note, key)
     return show_entry(entry, owner.id)
+
+
+def idempotency_key(call: Call[Any]) -> str:
+    """The caller's own key for what moves money.
+
+    Raises:
+        Malformed: there is none, or it cannot be one.
+    """
+    key = call.headers.get("idempotency-key", "")
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        detail = "Send an Idempotency-Key of 1 to 128 printable characters (no spaces, no #): it makes a retry safe."
+        raise Malformed("idempotency_key_missing", detail, "Idempotency-Key")
+    return key
 
 
 def _entries(owner_id: str, page: requests.EntryPage) -> ListOf[ShownEntry]:
