@@ -154,7 +154,10 @@ def card_session(session_id: str) -> CardSession | None:
 
 def close_unanswered(top_up: TopUp) -> None:
     """Close a top-up whose page nobody was ever told of, unless somebody has been told a moment ago."""
-    close_without_credit(top_up, TopUpState.EXPIRED, only_if="#state = :open AND attribute_not_exists(reference)")
+    puts, updates = _closing(replace(top_up, state=TopUpState.EXPIRED))
+    puts[0]["ConditionExpression"] += " AND attribute_not_exists(#reference)"
+    puts[0]["ExpressionAttributeNames"]["#reference"] = "reference"
+    _close(puts, updates)
 
 
 def release(top_up: TopUp) -> None:
@@ -164,10 +167,12 @@ def release(top_up: TopUp) -> None:
         item.update([PaymentItem.reference.set(NOBODY)], condition=PaymentItem.reference == top_up.id)
 
 
-def close_without_credit(top_up: TopUp, state: TopUpState, only_if: str = "#state = :open") -> None:
+def close_without_credit(top_up: TopUp, state: TopUpState) -> None:
     """Close a top-up that brought nothing; the wallet may be paid into again. Closing it twice does no harm."""
-    puts, updates = _closing(replace(top_up, state=state))
-    puts[0]["ConditionExpression"] = only_if
+    _close(*_closing(replace(top_up, state=state)))
+
+
+def _close(puts: list[dict[str, Any]], updates: list[dict[str, Any]]) -> None:
     try:
         connection().transact_write_items([], [], puts, updates)
     except TransactWriteError as error:
