@@ -33,7 +33,9 @@ def put(parameters: Any, **changed: str) -> None:
         parameters.put_parameter(Name=full, Value=value, Type="SecureString", Overwrite=True)
 
 
-def test_the_keys_are_read_and_the_addresses_are_stripes_own(parameters: Any) -> None:
+def test_the_keys_are_read_and_the_addresses_are_stripes_own(parameters: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REBILL_STRIPE_API_ADDRESS", "REBILL_STRIPE_CONNECT_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
     put(parameters)
 
     assert settings.stripe_settings() == settings.StripeSettings(

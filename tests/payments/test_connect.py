@@ -206,7 +206,7 @@ def test_a_code_that_has_expired_links_nothing(paying: Paying) -> None:
     paying.pretend.control.advance(301)
     page = paying.come_back(came, cookie)
 
-    refused(page, "this answer has expired", whole=False)
+    refused(page, "it has expired, or was used before", whole=False)
     assert not_connected(paying, workspace)
 
 
