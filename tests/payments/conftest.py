@@ -1,6 +1,7 @@
 """The pretend Stripe beside the product, one of its own for every test."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -24,3 +25,15 @@ def paying(world: World, pretend: PretendStripe) -> Iterator[Paying]:
     give_keys(pretend)
     with addressed(pretend):
         yield Paying(world, pretend)
+
+
+@pytest.fixture
+def alarms(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The alarms since the last look."""
+
+    def look() -> list[str]:
+        seen = [getattr(line, "alarm", "") for line in caplog.records if line.levelno >= logging.ERROR]
+        caplog.clear()
+        return [name for name in seen if name]
+
+    return look
