@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from local.pretend_stripe import PretendStripe
+from local.stack import Stack
+from local.template import create_resources
+from tests.conftest import STAGE
 from tests.stripe_stand import addressed
+from tests.web.examples import Scene
+from tests.world import World
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,11 @@ def pretend() -> Iterator[PretendStripe]:
     """The pretend Stripe, which the product takes for Stripe."""
     with PretendStripe() as server, addressed(server):
         yield server
+
+
+@pytest.fixture(scope="module")
+def scene(stack: Stack, pretend: PretendStripe) -> Scene:
+    """One for all tests of this file: what is refused leaves it as it was."""
+    stack.reset()
+    create_resources(stack.endpoint_url, STAGE)
+    return Scene.build(World(), pretend)

@@ -4,73 +4,46 @@ The sweeps are made from the doors and their models: a new route is swept withou
 which `examples.py` has no valid request fails the first test here.
 """
 
-import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
-import boto3
 import pytest
 
-from chalicelib.clock import now_ms
 from chalicelib.gateways.voice.cloudevents import LARGEST_BATCH
-from chalicelib.settings import settings
 from chalicelib.web.doors import DOORS, Door
-from local.pretend_stripe import PretendStripe
-from local.stack import Stack
-from local.template import create_resources
 from tests.calls import call, moment
-from tests.conftest import STAGE
-from tests.gateways.voice_platforms import body_of, sign_retell
-from tests.stripe_stand import BRIGHT
+from tests.web.checks import (
+    CLIENTS_TOP_UP,
+    COST,
+    CREDIT,
+    ENDPOINTS,
+    REBILLING,
+    REPORT,
+    TOP_UP,
+    WITH_BODY,
+    WITH_FIELDS,
+    WITH_HEADERS,
+    WITH_MODEL,
+    WITH_PATH,
+    WITH_QUERY,
+    everything_written,
+    send_all,
+    wrong_texts,
+)
 from tests.web.examples import (
-    BY_A_BROWSER,
-    CONNECTION,
-    OAUTH_CALLBACK,
-    OAUTH_START,
     ODD_PATH_VALUES,
-    RETURN,
     STRIPE_WEBHOOKS,
-    TOP_UPS,
     USAGE_EVENTS,
-    VOICE_WEBHOOK,
-    Example,
     Scene,
     body_model,
     door_of,
     example,
     name_of,
-    page_of,
     problem_of,
 )
-from tests.web.sweep import HALF_A_CHARACTER, NOT_THERE, TEXTS, changed, fields_of
-from tests.world import Answer, World
-
-WITH_BODY = [door for door in DOORS if door.body is not None]
-WITH_MODEL = [door for door in DOORS if isinstance(door.body, type)]
-WITH_FIELDS = [door for door in WITH_BODY if body_model(door) is not None]
-PAGES = [door for door in DOORS if door.path in BY_A_BROWSER]
-WITH_QUERY = [door for door in DOORS if door.query is not None and door not in PAGES]
-WITH_HEADERS = [door for door in DOORS if door.headers]
-WITH_PATH = [door for door in DOORS if "{" in door.path]
-TABLES = ("accounts", "wallets", "day-totals", "entries", "payments")
-
-REBILLING = ("PUT", "/v1/sub-accounts/{sub_account_id}/rebilling")
-COST = ("PUT", "/v1/workspaces/{workspace_id}/cost")
-CREDIT = ("POST", "/v1/workspaces/{workspace_id}/wallet/credits")
-TOP_UP, CLIENTS_TOP_UP = (("POST", path) for path in TOP_UPS)
-ENDPOINTS = ("POST", "/v1/workspaces/{workspace_id}/voice-endpoints")
-REPORT = ("POST", USAGE_EVENTS)
-
-
-@pytest.fixture(scope="module")
-def scene(stack: Stack, pretend: PretendStripe) -> Scene:
-    """One for all tests of this file: what is refused leaves it as it was."""
-    stack.reset()
-    create_resources(stack.endpoint_url, STAGE)
-    return Scene.build(World(), pretend)
+from tests.web.sweep import NOT_THERE, changed, fields_of
 
 
 @pytest.mark.parametrize("door", DOORS, ids=name_of)
@@ -92,7 +65,7 @@ def test_a_wrong_value_in_any_field_of_a_body_is_refused_by_the_fields_name(scen
         if field.required:
             wrong.append((field.param, "missing", valid.with_body(changed(valid.body, field.path, NOT_THERE))))
 
-    complaints = _send_all(scene, wrong)
+    complaints = send_all(scene, wrong)
 
     assert len(wrong) > 20
     assert not complaints, "\n".join(complaints)
@@ -107,7 +80,7 @@ def test_an_unknown_field_is_refused_by_its_name_however_deep_it_stands(scene: S
             path = (*field.path, name)
             wrong.append((".".join(path), "unknown field", valid.with_body(changed(valid.body, path, 1))))
 
-    complaints = _send_all(scene, wrong)
+    complaints = send_all(scene, wrong)
 
     assert wrong
     assert not complaints, "\n".join(complaints)
@@ -150,7 +123,7 @@ def test_a_body_that_is_no_json_object_is_refused_as_a_whole(scene: Scene, door:
     if door.path not in STRIPE_WEBHOOKS:  # Stripe is not held to saying a name once, and is signed for
         bodies["a field twice"] = good[:-1] + f', "{first}": {json.dumps(valid.body[first])}}}'.encode()
 
-    complaints = _send_all(scene, [("body", name, valid.with_raw(raw)) for name, raw in bodies.items()])
+    complaints = send_all(scene, [("body", name, valid.with_raw(raw)) for name, raw in bodies.items()])
 
     assert not complaints, "\n".join(complaints)
 
@@ -159,20 +132,20 @@ def test_a_body_that_is_no_json_object_is_refused_as_a_whole(scene: Scene, door:
 def test_a_body_over_the_limit_is_not_even_read(scene: Scene, door: Door) -> None:
     valid = example(scene, door)
     padding = b" " * (door.most_body_bytes + 1 - len(json.dumps(valid.body)))
-    before = _everything_written()
+    before = everything_written()
 
     answer = valid.with_raw(json.dumps(valid.body).encode() + padding).send(scene.world)
 
     assert answer.status == 413
     assert problem_of(answer)["param"] == "body"
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize("door", WITH_MODEL, ids=name_of)
 def test_a_field_as_long_as_a_body_may_be_is_refused_and_not_echoed(scene: Scene, door: Door) -> None:
     valid = example(scene, door)
     long = "x" * (door.most_body_bytes - 2_000)
-    before = _everything_written()
+    before = everything_written()
 
     value = valid.with_body({**valid.body, next(iter(valid.body)): long}).send(scene.world)
     name = valid.with_body({**valid.body, long: 1}).send(scene.world)
@@ -180,20 +153,20 @@ def test_a_field_as_long_as_a_body_may_be_is_refused_and_not_echoed(scene: Scene
     assert (value.status, name.status) == (422, 422)
     assert problem_of(value)["param"] == next(iter(valid.body))
     assert problem_of(name)["param"].startswith("xxx")
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize("door", [door for door in WITH_BODY if door.needs_key], ids=name_of)
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"])
 def test_a_body_of_another_content_type_is_refused(scene: Scene, door: Door, media_type: str) -> None:
-    before = _everything_written()
+    before = everything_written()
     valid = example(scene, door)
 
     answer = valid.with_raw(json.dumps(valid.body).encode(), **{"Content-Type": media_type}).send(scene.world)
 
     assert answer.status == 415, answer.text[:300]
     assert problem_of(answer)["code"] == "unsupported_media_type"
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize("door", WITH_QUERY, ids=name_of)
@@ -203,14 +176,14 @@ def test_a_wrong_value_in_a_query_is_refused_by_its_name(scene: Scene, door: Doo
     for field in fields_of(door.query, valid.query)[1:]:
         (name,) = field.path
         wrong += [
-            (name, text, valid.with_query({**valid.query, name: text})) for text in _wrong_texts(name, field.schema)
+            (name, text, valid.with_query({**valid.query, name: text})) for text in wrong_texts(name, field.schema)
         ]
         if field.required:
             wrong.append((name, "missing", valid.with_query({k: v for k, v in valid.query.items() if k != name})))
     unknown = ("surprise", "LIMIT", "limit[]", "%00", "é")
     wrong += [(name, "unknown", valid.with_query({**valid.query, name: "1"})) for name in unknown]
 
-    complaints = _send_all(scene, wrong)
+    complaints = send_all(scene, wrong)
 
     assert not complaints, "\n".join(complaints)
 
@@ -224,7 +197,7 @@ def test_a_wrong_or_missing_header_is_refused_by_its_name(scene: Scene, door: Do
         wrong.append((name, "missing", replace(valid, headers=others)))
         wrong += [(name, value, replace(valid, headers={**others, name: value})) for value in WRONG_HEADERS[name]]
 
-    complaints = _send_all(scene, wrong)
+    complaints = send_all(scene, wrong)
 
     assert not complaints, "\n".join(complaints)
 
@@ -238,7 +211,7 @@ def test_an_address_of_nothing_or_of_somebody_elses_is_not_found(scene: Scene, d
         for value in (*ODD_PATH_VALUES, *UNKNOWN[name](scene))
     ]
 
-    complaints = _send_all(scene, wrong, expected=(404, 422), param_may_miss=True)
+    complaints = send_all(scene, wrong, expected=(404, 422), param_may_miss=True)
 
     assert not complaints, "\n".join(complaints)
 
@@ -368,13 +341,13 @@ def test_values_that_do_not_go_together_are_refused_by_the_name_of_the_one_that_
     scene: Scene, door: tuple[str, str], change: Callable[[Any], Any], param: str
 ) -> None:
     valid = example(scene, door_of(*door))
-    before = _everything_written()
+    before = everything_written()
 
     answer = valid.with_body(change(valid.body)).send(scene.world)
 
     assert answer.status == 422, answer.text[:300]
     assert problem_of(answer)["param"] == param
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize(
@@ -383,13 +356,13 @@ def test_values_that_do_not_go_together_are_refused_by_the_name_of_the_one_that_
 @pytest.mark.parametrize("door", [REBILLING, COST], ids=" ".join)
 def test_a_meter_of_an_impossible_name_is_refused_by_that_name(scene: Scene, door: tuple[str, str], key: str) -> None:
     valid = example(scene, door_of(*door))
-    before = _everything_written()
+    before = everything_written()
 
     answer = valid.with_body({**valid.body, "meters": {key: valid.body["meters"]["chat"]}}).send(scene.world)
 
     assert answer.status == 422
     assert problem_of(answer)["param"] == f"meters.{key}"
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize(
@@ -410,13 +383,13 @@ def test_a_meter_of_an_impossible_name_is_refused_by_that_name(scene: Scene, doo
 def test_one_wrong_event_in_a_batch_is_named_by_its_place_and_none_of_the_batch_is_taken(
     scene: Scene, batch: Callable[[Any], Any], param: str
 ) -> None:
-    before = _everything_written()
+    before = everything_written()
 
     answer = scene.world.call("POST", USAGE_EVENTS, batch(call(scene.client, "call_9")))
 
     assert answer.status == 422
     assert problem_of(answer)["param"] == param
-    assert _everything_written() == before
+    assert everything_written() == before
 
 
 @pytest.mark.parametrize(
@@ -432,218 +405,11 @@ def test_one_wrong_event_in_a_batch_is_named_by_its_place_and_none_of_the_batch_
     ],
 )
 def test_an_id_in_a_place_that_is_not_its_own_is_not_found(scene: Scene, method: str, path: str, body: Any) -> None:
-    before = _everything_written()
+    before = everything_written()
 
     address = path.format(workspace=scene.workspace, client=scene.client, other_workspace=scene.other_workspace)
     answer = scene.world.call(method, address, body, headers={"Idempotency-Key": "one"})
 
     assert answer.status == 404
     assert problem_of(answer)["code"] == "not_found"
-    assert _everything_written() == before
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("call_id", value) for value in (NOT_THERE, None, 7, "", "a b", "a#b", "x" * 200, "é", [], {})),
-        *(("agent_id", value) for value in (7, "", "a b", "a#b", "x" * 200, "é", [], {})),
-        *(("start_timestamp", value) for value in ("1", -1, 1.5, True, 10**30, int("9" * 400), 1_781_863_200, [], {})),
-        *(("end_timestamp", value) for value in ("1", -1, 1.5, True, 10**30, int("9" * 400), 1_781_863_200, [], {})),
-        *(("duration_ms", value) for value in ("1", -1, True, 10**30, int("9" * 400), [], {})),
-        *(("call_status", value) for value in (1, True, [], {})),
-        *(("disconnection_reason", value) for value in (1, True, [], {})),
-    ],
-)
-def test_a_voice_platforms_signed_nonsense_is_refused_by_the_fields_name(scene: Scene, field: str, value: Any) -> None:
-    endpoint = scene.world.endpoint(scene.workspace, "retell", "key_4d1f90")
-    payload = changed(json.loads(body_of("retell/call_ended.json")), ("call", field), value)
-    before = _everything_written()
-
-    raw = json.dumps(payload).encode()
-    path = f"/webhooks/voice/retell/{endpoint['id']}"
-    answer = scene.world.call("POST", path, raw=raw, headers=sign_retell(raw, "key_4d1f90", str(now_ms()), ""))
-
-    assert answer.status == 422
-    assert problem_of(answer)["param"] == f"call.{field}"
-    assert _everything_written() == before
-
-
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[" * 10_000, b"\xff", b"x" * 5_000_001], ids=lambda raw: f"{len(raw)} B")
-def test_what_nobody_signed_is_refused_without_being_read(scene: Scene, raw: bytes) -> None:
-    before = _everything_written()
-
-    path = VOICE_WEBHOOK.format(provider="cloudevents", endpoint_id=scene.endpoint["id"])
-    answer = scene.world.call("POST", path, raw=raw, key=None)
-
-    assert answer.status in (401, 413)
-    problem_of(answer)
-    assert _everything_written() == before
-
-
-@pytest.mark.parametrize(
-    "path", [("id",), ("object",), ("type",), ("data",), ("data", "object"), ("data", "object", "id")], ids=".".join
-)
-@pytest.mark.parametrize("door", [door_of("POST", path) for path in STRIPE_WEBHOOKS], ids=name_of)
-def test_an_event_that_is_signed_and_no_event_of_stripes_is_refused(
-    scene: Scene, door: Door, path: tuple[str, ...]
-) -> None:
-    valid = example(scene, door)
-    values = [7, Decimal("0.5"), True, ["evt_1"], {"id": ["evt_1"]}]
-    values += [NOT_THERE, None, "", []] if path[-1] in ("object", "data") else []
-    wrong = [("body", value, valid.with_body(changed(valid.body, path, value))) for value in values]
-
-    complaints = _send_all(scene, wrong, expected=(400,))
-
-    assert not complaints, "\n".join(complaints)
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["", "t=1,v1=00", "v1=00", "t=,v1=", "t=é,v1=é", "t=" + "9" * 400, "x" * 9_000, "t=1" * 3_000, "\x00"],
-    ids=lambda header: header[:12],
-)
-@pytest.mark.parametrize("door", [door_of("POST", path) for path in STRIPE_WEBHOOKS], ids=name_of)
-def test_an_event_that_stripe_did_not_sign_is_refused(scene: Scene, door: Door, header: str) -> None:
-    valid = example(scene, door)
-    before = _everything_written()
-
-    answer = replace(valid, sign=None, headers={"Stripe-Signature": header}).send(scene.world)
-
-    assert answer.status == 401
-    assert "Stripe-Signature" in problem_of(answer)["detail"]
-    assert _everything_written() == before
-
-
-def test_an_event_signed_for_the_other_door_is_refused(scene: Scene) -> None:
-    platform, connect = (example(scene, door_of("POST", path)) for path in STRIPE_WEBHOOKS)
-    before = _everything_written()
-
-    answers = [
-        replace(platform, sign=connect.sign).send(scene.world),
-        replace(connect, sign=platform.sign).send(scene.world),
-    ]
-
-    assert [answer.status for answer in answers] == [401, 401]
-    assert _everything_written() == before
-
-
-PARAMETERS_OF_PAGES = [(OAUTH_START, "state"), (OAUTH_CALLBACK, "state"), (RETURN, "owner"), (RETURN, "top_up")]
-
-
-@pytest.mark.parametrize(("path", "name"), PARAMETERS_OF_PAGES)
-def test_a_wrong_value_in_the_address_of_a_page_is_answered_with_a_page_and_changes_nothing(
-    scene: Scene, path: str, name: str
-) -> None:
-    valid = example(scene, door_of("GET", path))
-    others = {known: value for known, value in valid.query.items() if known != name}
-    more = ("\ud800".encode("utf-8", "surrogatepass"), b"\xff", "<script>alert(1)</script>", valid.query[name] + "x")
-    wrong = [replace(valid, query={**others, name: value}) for value in (*TEXTS, *more) if value != HALF_A_CHARACTER]
-    wrong += [] if (path, name) == (RETURN, "top_up") else [replace(valid, query=others)]
-    before = _everything_written()
-
-    answers = [request.send(scene.world) for request in wrong]
-
-    complaints = [
-        f"{str(request.query.get(name))[:60]!r}: {answer.status} {answer.text[:160]}"
-        for request, answer in zip(wrong, answers, strict=True)
-        if not _is_a_page_that_refuses(answer)
-    ]
-    assert not complaints, "\n".join(complaints)
-    assert _everything_written() == before
-
-
-@pytest.mark.parametrize(
-    "code", ["", " ", "\u0000", "null", "x" * 3_000, "\u0661", "💸", "ac_unknown", "<script>alert(1)</script>"]
-)
-def test_a_code_that_stripe_never_gave_links_nothing(scene: Scene, code: str) -> None:
-    workspace = scene.world.workspace()
-    cookie, location = scene.paying.start(workspace)
-    state = scene.paying.choose(location, BRIGHT)["state"]
-    valid = example(scene, door_of("GET", OAUTH_CALLBACK))
-
-    answer = replace(valid, query={"state": state, "code": code}, headers={"Cookie": cookie}).send(scene.world)
-
-    assert _is_a_page_that_refuses(answer), f"{answer.status} {answer.text[:300]}"
-    assert scene.world.call("GET", CONNECTION.format(workspace_id=workspace)).status == 404
-
-
-@pytest.mark.parametrize("door", PAGES, ids=name_of)
-def test_a_page_is_there_whatever_else_stands_in_its_address_or_its_cookies(scene: Scene, door: Door) -> None:
-    valid = example(scene, door)
-    cookie = valid.headers.get("Cookie", "x=1")
-    request = replace(
-        valid, query={**valid.query, "utm_source": "mail", "é": "\x00"}, headers={"Cookie": f"a=b; {cookie}"}
-    )
-
-    answer = request.send(scene.world)
-
-    assert answer.status == door.status, answer.text[:300]
-
-
-def _is_a_page_that_refuses(answer: Answer) -> bool:
-    """A page for people, with a 4xx, that repeats nothing of what was sent."""
-    is_page = answer.headers["content-type"].startswith("text/html")
-    return is_page and 400 <= answer.status < 500 and "alert(1)" not in page_of(answer)
-
-
-def _wrong_texts(name: str, schema: dict[str, Any]) -> list[str]:
-    """Texts that a query parameter may not be. Where a number is meant, only its digits are one."""
-    if schema.get("type") == "integer":
-        least, most = str(schema["minimum"] - 1), str(schema["maximum"] + 1)
-        return [*TEXTS, least, most, "abc", "1.0", "1.5", "1e1", "+10", " 10", "1_0", "0x1"]
-    garbage = ["garbage", "ent_", "sa_", "ws_unknown", "zzz", "1"] if name == "starting_after" else []
-    garbage += ["queued", "posted", "UNMATCHED"] if name == "status" else []
-    return [*TEXTS, *garbage]
-
-
-def _send_all(
-    scene: Scene,
-    wrong: Iterable[tuple[str, Any, Example]],
-    expected: Iterable[int] = (400, 401, 422),
-    param_may_miss: bool = False,
-) -> list[str]:
-    """Send every wrong request; what is to complain about their answers, and about what they left behind."""
-    complaints = []
-    before = _everything_written()
-    for param, value, request in wrong:
-        answer = request.send(scene.world)
-        complaint = _complaint(answer, param, tuple(expected), param_may_miss)
-        if complaint:
-            complaints.append(f"{param} = {str(value)[:60]!r} ({type(value).__name__}): {complaint}")
-    if _everything_written() != before:
-        complaints.append("something was written")
-    return complaints
-
-
-def _complaint(answer: Answer, param: str, expected: tuple[int, ...], param_may_miss: bool) -> str | None:
-    if answer.status not in expected:
-        return f"{answer.status} {answer.text[:160]}"
-    told = problem_of(answer)["param"]
-    if answer.status == 401 or (answer.status == 400 and told == "body") or (told is None and param_may_miss):
-        return None
-    if told != param and not str(told).startswith((f"{param}.", f"{param}[")):
-        return f"names {told!r}"
-    return None
-
-
-def _everything_written() -> dict[str, Any]:
-    """All items of all tables, and how many messages are on the queues, seen or not."""
-    dynamodb, sqs = _clients()
-    found: dict[str, Any] = {}
-    for table in TABLES:
-        pages = dynamodb.get_paginator("scan").paginate(TableName=settings().table_name(table))
-        found[table] = sorted(json.dumps(item, sort_keys=True) for page in pages for item in page["Items"])
-    for queue in (settings().usage_queue, settings().payments_queue):
-        counts = sqs.get_queue_attributes(QueueUrl=_queue_url(queue), AttributeNames=["All"])["Attributes"]
-        found[queue] = sum(int(value) for name, value in counts.items() if name.startswith("ApproximateNumber"))
-    return found
-
-
-@functools.cache
-def _clients() -> tuple[Any, Any]:
-    return boto3.client("dynamodb"), boto3.client("sqs")
-
-
-def _queue_url(name: str) -> str:
-    url: str = _clients()[1].get_queue_url(QueueName=name)["QueueUrl"]
-    return url
+    assert everything_written() == before
