@@ -19,7 +19,7 @@ CODE = (".py",)
 TEXT = (".py", ".html", ".js", ".css", ".json", ".txt", ".md", ".svg")
 
 LONGEST_FUNCTION_LINES = 49
-LONGEST_FILE_LINES = 420
+LONGEST_FILE_LINES = 400
 LONGEST_TEST_FILE_LINES = 600  # a list of sentences reads faster than code
 
 # Who may import whom. "root" are the modules beside the folders; a library stands in the second table.

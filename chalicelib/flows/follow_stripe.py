@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 from chalicelib.clock import now_ms
 from chalicelib.domain.errors import AccessLost, Malformed, RebillError, Unauthenticated, Unavailable
+from chalicelib.domain.payment_facts import Doorbell
 from chalicelib.flows.connect_stripe import account_changed
 from chalicelib.flows.reverse_payment import reverse_payment
 from chalicelib.flows.save_card import follow_card, follow_saved
 from chalicelib.flows.settle_payment import settle_top_up
 from chalicelib.gateways import queue, stripe
-from chalicelib.gateways.stripe import Doorbell
 from chalicelib.settings import settings, stripe_settings
 from chalicelib.storage import connections, payments
 from chalicelib.telemetry import alarm, bug, logger

@@ -10,11 +10,11 @@ from ulid import ULID
 
 from chalicelib.clock import now_ms
 from chalicelib.domain.errors import AccessLost, NotFound, Unavailable
+from chalicelib.domain.payment_facts import PaymentFacts
 from chalicelib.domain.payments import PLATFORM, Payment, TopUp, TopUpState, fingerprint_of
 from chalicelib.domain.wallet import Entry, EntryKind, Leg
 from chalicelib.flows.reverse_payment import reverse_payment
 from chalicelib.gateways import stripe
-from chalicelib.gateways.stripe import PaymentFacts
 from chalicelib.storage import payments
 from chalicelib.storage.ledger import Outcome
 from chalicelib.telemetry import alarm

@@ -15,7 +15,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
@@ -33,6 +32,7 @@ from chalicelib.domain.errors import (
     Unavailable,
 )
 from chalicelib.domain.money import MICROS_PER_UNIT, check_currency
+from chalicelib.domain.payment_facts import AccountFacts, Checkout, Doorbell, Exchange, PaymentFacts
 from chalicelib.domain.payments import Card
 from chalicelib.gateways.voice import signatures
 from chalicelib.settings import StripeSettings, stripe_settings
@@ -43,25 +43,19 @@ CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, NETWORK_RETRIES = 3.05, 15, 1
 # https://docs.stripe.com/currencies#zero-decimal
 DECIMALS = {"jpy": 0, "kwd": 3}
 # Money on its way back is gone; it returns when a refund fails: https://docs.stripe.com/refunds#failed-refunds
-REFUSED_CODE = "Stripe does not accept this answer: it has expired, or was used before"
 REFUND_STATES_THAT_COUNT = ("succeeded", "pending", "requires_action")
 # All others are open or lost, states that we do not know included: https://docs.stripe.com/api/disputes/object
 DISPUTES_IN_OUR_FAVOUR = ("won", "warning_closed", "prevented")
+CODE_REFUSED = (  # Stripe's own answer does not tell these apart
+    "Stripe does not accept this answer: it has expired, or was used before, or is of the other mode (test or live)."
+    " Please connect again."
+)
 CONSENT = "Your card will be saved and may be used for later automatic refills, if they are switched on."
 # Of an error only such words are written down: its sentences quote keys, and what was sent.
 _WORD = re.compile(r"[a-z0-9_.\[\]]{1,60}|req_[A-Za-z0-9]{1,60}")
 _SessionParams = stripe.params.checkout.SessionCreateParams
 stripe.enable_telemetry = False
 logging.getLogger("stripe").setLevel(logging.WARNING)  # below that, it writes whole objects
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What an OAuth code was worth. The tokens that come with it are not kept: our own key opens the account."""
-
-    account_id: str
-    livemode: bool
-    scope: str
 
 
 class Page(TypedDict):
@@ -71,56 +65,6 @@ class Page(TypedDict):
     reference: str
     success_url: str
     cancel_url: str
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A Checkout session: `status` is `open`, `complete` or `expired`."""
-
-    id: str
-    url: str | None
-    status: str
-    payment_intent_id: str | None
-    setup_intent_id: str | None
-    livemode: bool
-
-
-@dataclass(frozen=True)
-class PaymentFacts:
-    """What Stripe says of one PaymentIntent now: what came in, and what went back, in micros."""
-
-    status: str
-    received_micros: int
-    currency: str
-    livemode: bool
-    customer_id: str | None
-    card: Card | None
-    refunded_micros: int
-    withdrawn_micros: int
-    reinstated_micros: int
-    disputed: bool
-
-
-@dataclass(frozen=True)
-class AccountFacts:
-    """A connected account as it is now."""
-
-    id: str
-    name: str
-    charges_enabled: bool
-
-
-@dataclass(frozen=True)
-class Doorbell:
-    """A verified event. It only says where to look, nothing in it is believed. `object_id` is empty if it has none."""
-
-    id: str
-    type: str
-    account_id: str | None
-    livemode: bool
-    object_id: str
-    payment_intent_id: str | None
-    reference: str | None = None  # what it claims to be of ours; anybody can write that
 
 
 def minor_units(amount_micros: int, currency: str) -> int:
@@ -153,8 +97,7 @@ def exchange_code(code: str) -> Exchange:
             got = _client().oauth.token({"grant_type": "authorization_code", "code": code}, {"max_network_retries": 0})
         except (stripe.oauth_error.InvalidGrantError, stripe.oauth_error.InvalidRequestError) as refused:
             logger.warning("stripe_error", extra=_facts(refused))
-            other_mode = "or is of the other mode (test or live). Please connect again."
-            raise Conflict("oauth_code_invalid", f"{REFUSED_CODE}, {other_mode}") from None
+            raise Conflict("oauth_code_invalid", CODE_REFUSED) from None
         return Exchange(str(got.stripe_user_id), bool(got.livemode), str(got.scope))
 
 

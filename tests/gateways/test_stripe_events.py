@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Malformed, Unauthenticated
-from chalicelib.gateways.stripe import Doorbell, read_event
+from chalicelib.domain.payment_facts import Doorbell
+from chalicelib.gateways.stripe import read_event
 from local.pretend_stripe import PretendStripe
 from tests.gateways.stripe_stands import Stand, settings_of, use
 from tests.pretend_stripe.people import BRIGHT
