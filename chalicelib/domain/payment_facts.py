@@ -1,4 +1,4 @@
-"""What Stripe says of accounts, pages and payments, in our words and in micros; `gateways/stripe.py` fills it in."""
+"""What Stripe says of accounts, pages and payments, in our words and in micros; `gateways/stripe` fills it in."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,23 @@ class Checkout:
 
 
 @dataclass(frozen=True)
+class Decline:
+    """Why the last attempt to take the money failed, in Stripe's words for programs; what it left out is empty.
+
+    `decline_code` is the bank's reason, `advice_code` whether to try again: https://docs.stripe.com/declines/codes
+    """
+
+    code: str
+    decline_code: str
+    advice_code: str
+
+
+@dataclass(frozen=True)
 class PaymentFacts:
-    """What Stripe says of one PaymentIntent now: what came in, and what went back, in micros."""
+    """What Stripe says of one PaymentIntent now: what came in, and what went back, in micros.
+
+    `payment_method_id` is what it is paid with, or is to be; a decline takes it away.
+    """
 
     status: str
     received_micros: int
@@ -40,6 +55,8 @@ class PaymentFacts:
     withdrawn_micros: int
     reinstated_micros: int
     disputed: bool
+    payment_method_id: str | None = None
+    decline: Decline | None = None
 
 
 @dataclass(frozen=True)

@@ -88,13 +88,7 @@ class Api:
             text = f"Unrecognized request URL ({request.method}: {request.path}). Please see https://docs.stripe.com/"
             raise refusal(text, status=404, kept=False)
         fault = self._core.faults.take(request.method, request.path, space.account_id)
-        if fault and fault.kind == "lost_before":
-            raise Lost
-        if fault and fault.kind == "conflict_409":
-            text = "This object cannot be accessed right now because another API request is currently accessing it."
-            raise refusal(text, code="lock_timeout", status=409, kept=False)
-        if fault and fault.kind == "rate_limit_429":
-            raise refusal("Request rate limit exceeded.", code="rate_limit", status=429, kept=False)
+        _stop_here(fault)
         answer = self._keyed(request, space, found, fault)
         if fault and fault.kind == "lost_after":
             raise Lost
@@ -106,15 +100,15 @@ class Api:
         if call is None or request.method != "POST":
             raise refusal(f"Unrecognized request URL ({request.method}: {request.path}).", status=404, kept=False)
         fault = self._core.faults.take(request.method, request.path, "")
-        if fault and fault.kind == "lost_before":
-            raise Lost
+        _stop_here(fault)
         self._wait(fault)
+        if fault and fault.kind == "error_500":
+            return _json(500, _FAILED)
         with self._core.lock:
             body = call(self._core, _key(request), read_form(request.body))
         if fault and fault.kind == "lost_after":
             raise Lost
-        failed = fault is not None and fault.kind.startswith("error_500")
-        return _json(500, _FAILED) if failed else _json(200, body)
+        return _json(500, _FAILED) if fault and fault.kind == "error_500_after" else _json(200, body)
 
     def _space(self, request: Request, key: str, request_id: str) -> Space:
         with self._core.lock:
@@ -153,6 +147,17 @@ class Api:
     def _wait(self, fault: Fault | None) -> None:
         if fault and fault.seconds:
             self._stopping.wait(fault.seconds)
+
+
+def _stop_here(fault: Fault | None) -> None:
+    """Raise what a fault brings before anything is looked at: nothing happens, and nothing is kept."""
+    if fault and fault.kind == "lost_before":
+        raise Lost
+    if fault and fault.kind == "conflict_409":
+        text = "This object cannot be accessed right now because another API request is currently accessing it."
+        raise refusal(text, code="lock_timeout", status=409, kept=False)
+    if fault and fault.kind == "rate_limit_429":
+        raise refusal("Request rate limit exceeded.", code="rate_limit", status=429, kept=False)
 
 
 def _run(

@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal["lost_before", "lost_after", "error_500", "error_500_after", "conflict_409", "rate_limit_429", "latency"]
-KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass

@@ -85,6 +85,7 @@ def payment_intent(space: Space, params: Obj) -> Obj:
     common = space.common("payment_intent")
     return {
         **common,
+        "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "amount": params["amount"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},

@@ -15,6 +15,10 @@ _RETURN_URL_MISSING = (
     "accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
     "`automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents."
 )
+_NOT_BOTH = (
+    "You cannot confirm with the `off_session` parameter when `setup_future_usage` is also set on the PaymentIntent, "
+    "because you cannot set up future usages when processing payments off-session."
+)
 
 
 def create(space: Space, params: Obj) -> Obj:
@@ -101,6 +105,7 @@ def update(space: Space, params: Obj, intent_id: str) -> Obj:
         if name in params:
             intent[name] = params[name] or None
     lists.merge_metadata(intent, params)
+    intent["last_payment_error"] = None  # whatever was changed
     return intent
 
 
@@ -126,6 +131,8 @@ def confirm(space: Space, params: Obj, intent_id: str) -> Obj:
         )
         raise _unexpected(text, intent)
     off_session = params.get("off_session") not in (None, False)
+    if off_session and intent["setup_future_usage"]:
+        raise refusal(_NOT_BOTH, param="off_session")
     method = space.get("payment_method", intent["payment_method"])
     payments.attempt(space, intent, method, off_session=off_session)
     if intent["status"] == "requires_action" and params.get("error_on_requires_action"):

@@ -66,7 +66,7 @@ def check_unused(space: Space, method: Obj) -> None:
         Refused: this one has had it.
     """
     if method["customer"] is None and space.hidden(method["id"]).get("used_up"):
-        raise refusal(_USED_UP, param="payment_method", code="payment_method_unexpected_state")
+        raise refusal(_USED_UP)
 
 
 def create(space: Space, params: Obj) -> Obj:

@@ -15,6 +15,7 @@ import stripe
 from stripe import PaymentIntent, StripeClient
 
 from chalicelib.gateways import stripe as gateway
+from chalicelib.gateways.stripe import client
 from chalicelib.settings import STRIPE_API, STRIPE_CONNECT, StripeSettings
 from local.pretend_stripe import PretendStripe
 from tests.pretend_stripe.people import BRIGHT
@@ -32,7 +33,7 @@ def settings_of(server: PretendStripe, secret_key: str = "") -> StripeSettings:
 
 def use(settings: StripeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gateway find these settings, and not wait between its tries."""
-    monkeypatch.setattr(gateway, "stripe_settings", lambda: settings)
+    monkeypatch.setattr(client, "stripe_settings", lambda: settings)
     monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.0)
 
 
@@ -70,6 +71,32 @@ class Stand:
             "cancel_url": AWAY,
         }
         return gateway.open_checkout(self.account_id, key=key, **{**asked, **changed})
+
+    def saved_card(self, token: str = "pm_card_visa") -> tuple[str, str]:
+        """A customer with a saved card: the ids of both."""
+        customer_id = self.customer()
+        return customer_id, self.sdk.v1.payment_methods.attach(token, {"customer": customer_id}).id
+
+    def unconfirmed(self, saved: tuple[str, str], key: str = "", **changed: Any) -> str:
+        """A payment of 50 usd with a saved card, made by the gateway; its id."""
+        asked: dict[str, Any] = {
+            "customer_id": saved[0],
+            "payment_method_id": saved[1],
+            "amount_micros": 50_000_000,
+            "currency": "usd",
+            "description": "Automatic refill",
+            "reference": "rfl_test",
+        }
+        return gateway.create_payment(self.account_id, key=key or self.new_key(), **{**asked, **changed})
+
+    def confirm(self, payment_id: str, key: str = "") -> gateway.PaymentFacts:
+        """Confirm a payment by the gateway, and what it reads afterwards."""
+        gateway.confirm_payment(self.account_id, payment_id, key=key or self.new_key())
+        return gateway.read_payment(self.account_id, payment_id)
+
+    def attempts(self, payment_id: str) -> list[str]:
+        """Every attempt to take a payment's money, as Stripe shows it to the account's owner."""
+        return [each.status for each in self.sdk.v1.charges.list({"payment_intent": payment_id}).data]
 
     def paid(self, token: str = "pm_card_visa", amount: int = 5000, currency: str = "usd") -> PaymentIntent:
         """A payment with one of Stripe's test cards, saved for later."""

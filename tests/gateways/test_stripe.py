@@ -117,6 +117,7 @@ def test_a_payment_is_told_with_its_card_and_its_customer(stand: Stand) -> None:
         withdrawn_micros=0,
         reinstated_micros=0,
         disputed=False,
+        payment_method_id=facts.card.payment_method_id,
     )
     assert gateway.read_card(stand.account_id, facts.card.payment_method_id) == facts.card
 
@@ -186,6 +187,10 @@ def test_what_is_not_there_is_not_found(stand: Stand) -> None:
         lambda: gateway.read_card(stand.account_id, "pm_nobody"),
         lambda: gateway.open_portal(stand.account_id, "cus_nobody", BACK),
         lambda: stand.checkout("cus_nobody", stand.new_key()),
+        lambda: stand.unconfirmed(("cus_nobody", "pm_nobody")),
+        lambda: stand.unconfirmed((stand.customer(), "pm_nobody")),
+        lambda: gateway.confirm_payment(stand.account_id, "pi_nobody", key=stand.new_key()),
+        lambda: gateway.cancel_payment(stand.account_id, "pi_nobody", key=stand.new_key()),
     ):
         with pytest.raises(NotFound):
             lookup()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import stripe
 
-from chalicelib.domain.errors import AccessLost, Conflict, OutcomeUnknown, Unavailable
+from chalicelib.domain.errors import AccessLost, Conflict, NotFound, OutcomeUnknown, Unavailable
 from chalicelib.gateways import stripe as gateway
 from local.pretend_stripe import PretendStripe
 from tests.gateways.stripe_stands import AWAY, BACK, Stand, settings_of, use
@@ -170,7 +170,7 @@ def test_what_is_made_on_a_connected_account_is_not_on_the_platforms(pretend: Pr
 
     assert gateway.read_checkout(BRIGHT, page.id) == page
     for other in (None, NORTH):
-        with pytest.raises(gateway.NotFound):
+        with pytest.raises(NotFound):
             gateway.read_checkout(other, page.id)
 
 

@@ -20,6 +20,8 @@ from chalicelib.domain.errors import (
     Unavailable,
 )
 from chalicelib.gateways import stripe as gateway
+from chalicelib.gateways.stripe import client
+from chalicelib.settings import StripeSettings
 from local.pretend_stripe import PretendStripe
 from tests.gateways.stripe_stands import AWAY, BACK, Stand, settings_of, use
 from tests.pretend_stripe.people import BRIGHT
@@ -46,13 +48,17 @@ CALLS: dict[str, Call] = {
     "open_card_setup": lambda on: gateway.open_card_setup(on, currency="usd", **PAGE),
     "read_checkout": lambda on: gateway.read_checkout(on, "cs_test_1"),
     "expire_checkout": lambda on: gateway.expire_checkout(on, "cs_test_1"),
+    "create_payment": lambda on: gateway.create_payment(
+        on, customer_id="cus_1", payment_method_id="pm_1", reference="rfl_1", key="k", **MONEY
+    ),
+    "confirm_payment": lambda on: gateway.confirm_payment(on, "pi_1", key="k"),
+    "cancel_payment": lambda on: gateway.cancel_payment(on, "pi_1", key="k"),
     "open_portal": lambda on: gateway.open_portal(on, "cus_1", BACK),
     "read_payment": lambda on: gateway.read_payment(on, "pi_1"),
     "read_setup_card": lambda on: gateway.read_setup_card(on, "seti_1"),
     "read_card": lambda on: gateway.read_card(on, "pm_1"),
     "read_account": lambda on: gateway.read_account(on or BRIGHT),
 }
-WRITES = ("create_customer", "open_checkout", "open_card_setup")
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
@@ -82,9 +88,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, object], None]:
     return give
 
 
-_NOWHERE = gateway.StripeSettings(
-    "", "ca_1", WEBHOOK_SECRET, WEBHOOK_SECRET, "http://127.0.0.1:9", "http://127.0.0.1:9"
-)
+_NOWHERE = StripeSettings("", "ca_1", WEBHOOK_SECRET, WEBHOOK_SECRET, "http://127.0.0.1:9", "http://127.0.0.1:9")
 
 
 def error(**fields: str) -> dict[str, Any]:
@@ -161,6 +165,48 @@ def test_every_call_says_it_in_our_words(
         call("acct_1")
 
     assert type(caught.value) is ours
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "fields", "ours", "told"),
+    [
+        ("confirm_payment", 402, {"type": "card_error", "code": "card_declined"}, None, []),
+        ("confirm_payment", 402, {"type": "card_error", "code": "authentication_required"}, None, []),
+        ("confirm_payment", 402, {"type": "invalid_request_error", "code": "authentication_required"}, None, []),
+        ("confirm_payment", 400, {"code": "payment_intent_unexpected_state"}, None, []),
+        ("confirm_payment", 400, {"code": "parameter_unknown"}, Conflict, ["stripe_refused"]),
+        ("confirm_payment", 409, {"code": "idempotency_key_in_use"}, OutcomeUnknown, []),
+        ("cancel_payment", 400, {"code": "payment_intent_unexpected_state"}, None, []),
+        ("cancel_payment", 400, {"code": "parameter_unknown"}, Conflict, ["stripe_refused"]),
+        ("cancel_payment", 409, {"code": "lock_timeout"}, OutcomeUnknown, []),
+        ("create_payment", 400, {"code": "amount_too_small"}, Invalid, []),
+        ("create_payment", 409, {"code": "lock_timeout"}, OutcomeUnknown, []),
+    ],
+)
+def test_what_the_payment_itself_tells_is_no_error_and_wakes_nobody(
+    answer: Callable[[int, object], None],
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+    status: int,
+    fields: dict[str, str],
+    ours: type[RebillError] | None,
+    told: list[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer(status, error(**fields))
+
+    if ours is None:
+        CALLS[call]("acct_1")
+        raised: BaseException = Exception()
+    else:
+        with pytest.raises(RebillError) as caught:
+            CALLS[call]("acct_1")
+        raised = caught.value
+        assert type(raised) is ours
+
+    assert alarms(caplog) == told
+    assert fields["code"] in [getattr(line, "stripe_code", None) for line in caplog.records]
+    _no_canary(raised, caplog)
 
 
 def test_a_decline_is_told_by_its_code_and_not_by_stripes_sentence(answer: Callable[[int, object], None]) -> None:
@@ -286,14 +332,14 @@ def test_too_many_requests_is_no_unknown_outcome(stand: Stand, pretend: PretendS
 def test_an_answer_that_takes_too_long_is_unknown(
     stand: Stand, pretend: PretendStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "READ_TIMEOUT_SECONDS", 0.1)
-    gateway.client_for.cache_clear()
+    monkeypatch.setattr(client, "READ_TIMEOUT_SECONDS", 0.1)
+    client.client_for.cache_clear()
     pretend.control.plan_fault("latency", times=2, path="/v1/customers", seconds=5)
 
     with pytest.raises(OutcomeUnknown):
         stand.customer()
 
-    gateway.client_for.cache_clear()
+    client.client_for.cache_clear()
 
 
 def test_a_stripe_that_is_not_there_is_unknown(

@@ -9,6 +9,8 @@ import stripe
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.money import CURRENCIES, MICROS_PER_UNIT, parse_micros
 from chalicelib.gateways import stripe as gateway
+from chalicelib.gateways.stripe import amounts
+from chalicelib.gateways.stripe.payments import _moved
 from local.pretend_stripe import PretendStripe, currencies
 from tests.gateways.stripe_stands import Stand, settings_of, use
 from tests.pretend_stripe.people import BRIGHT
@@ -35,7 +37,7 @@ def test_an_amount_becomes_the_currencys_smallest_unit_and_comes_back(amount: st
     amount_micros = parse_micros(amount, "amount")
 
     assert gateway.minor_units(amount_micros, currency) == minor
-    assert gateway.micros(minor, currency) == amount_micros
+    assert amounts.micros(minor, currency) == amount_micros
 
 
 @pytest.mark.parametrize(
@@ -60,14 +62,26 @@ def test_an_amount_finer_than_the_currency_is_refused_and_never_rounded(amount: 
 
 @pytest.mark.parametrize("currency", ["USD", "krw", "isk", "", "usdt"])
 def test_a_currency_that_no_wallet_holds_is_refused(currency: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        gateway.minor_units(5 * USD, currency)
+    for asked in (lambda: gateway.minor_units(5 * USD, currency), lambda: gateway.minor_unit_micros(currency)):
+        with pytest.raises(Invalid) as refused:
+            asked()
+        assert refused.value.param == "currency"
 
-    assert refused.value.param == "currency"
+
+@pytest.mark.parametrize(
+    ("currency", "step_micros", "minor"), [("usd", 10_000, 1), ("jpy", 1_000_000, 1), ("kwd", 10_000, 10)]
+)
+def test_the_smallest_step_of_a_payment_is_the_finest_that_stripe_takes(
+    currency: str, step_micros: int, minor: int
+) -> None:
+    assert gateway.minor_unit_micros(currency) == step_micros
+    assert gateway.minor_units(step_micros, currency) == minor
+    with pytest.raises(Invalid):
+        gateway.minor_units(step_micros // 2, currency)
 
 
 def test_every_currency_of_a_wallet_has_the_digits_that_stripe_gives_it() -> None:
-    ours = {currency: gateway.DECIMALS.get(currency, 2) for currency in CURRENCIES}
+    ours = {currency: amounts.DECIMALS.get(currency, 2) for currency in CURRENCIES}
 
     assert ours == {currency: currencies.decimals(currency) for currency in CURRENCIES}
 
@@ -149,7 +163,7 @@ def test_a_dispute_settled_in_another_currency_counts_in_the_payments_own() -> N
     values = {"id": "du_1", "object": "dispute", "amount": 5000, "currency": "usd", "balance_transactions": moves}
     dispute = stripe.Dispute.construct_from(values, "sk_test_unused")
 
-    assert list(gateway._moved(dispute)) == [-5000, 5000]
+    assert list(_moved(dispute)) == [-5000, 5000]
 
 
 def test_a_payment_that_is_not_paid_yet_has_brought_nothing(stand: Stand) -> None:

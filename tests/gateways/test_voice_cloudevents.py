@@ -12,7 +12,7 @@ from chalicelib.gateways.voice.cloudevents import CloudEvent, read_events
 from tests.gateways.voice_platforms import at, body_of, event, read, the_call
 
 FINISHED = "cloudevents/call.json"
-GONE = object()
+GONE = ...  # not object(): these name tests, and its repr is the same in every process
 
 
 def cloud_event(name: str = FINISHED, data: dict[str, Any] | None = None, **envelope: Any) -> dict[str, Any]:

@@ -70,15 +70,27 @@ def test_an_answer_may_take_too_long(shop: Shop) -> None:
         hasty.v1.customers.create()
 
 
-@pytest.mark.parametrize("kind", ["lost_before", "lost_after"])
-def test_oauth_loses_answers_too(pretend: PretendStripe, platform: StripeClient, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error", "still_connected"),
+    [
+        ("lost_before", APIConnectionError, True),
+        ("lost_after", APIConnectionError, False),
+        ("error_500", APIError, True),
+        ("error_500_after", APIError, False),
+        ("conflict_409", StripeError, True),
+        ("rate_limit_429", RateLimitError, True),
+    ],
+)
+def test_oauth_has_the_same_trouble_before_or_after_the_effect(
+    pretend: PretendStripe, platform: StripeClient, kind: str, error: type[Exception], still_connected: bool
+) -> None:
     pretend.control.connect(BRIGHT)
     pretend.control.plan_fault(kind, path="/oauth/deauthorize")
 
-    with pytest.raises(APIConnectionError):
+    with pytest.raises(error):
         platform.oauth.deauthorize({"stripe_user_id": BRIGHT})
 
-    assert (platform.v1.accounts.list().data == []) == (kind == "lost_after")
+    assert [account.id for account in platform.v1.accounts.list().data] == [BRIGHT] * still_connected
 
 
 @pytest.mark.parametrize("plan", [{"kind": "flood"}, {"kind": "error_500", "path": "("}])

@@ -259,6 +259,32 @@ def test_off_session_belongs_to_confirming(shop: Shop) -> None:
     assert caught.value.param == "off_session"
 
 
+def test_off_session_no_card_can_be_set_up_for_later(shop: Shop) -> None:
+    intent = shop.intent(shop.card(), setup_future_usage="off_session")
+
+    with pytest.raises(InvalidRequestError, match="setup_future_usage"):
+        shop.client.v1.payment_intents.confirm(intent.id, {"off_session": True})
+
+    assert shop.client.v1.payment_intents.confirm(intent.id).status == "succeeded"
+
+
+def test_whatever_is_changed_the_last_decline_is_forgotten(shop: Shop) -> None:
+    refused = declined(shop, "pm_card_chargeCustomerFail").error.payment_intent
+    assert refused.last_payment_error.code == "card_declined"
+
+    changed = shop.client.v1.payment_intents.update(refused.id, {"metadata": {"a": "b"}})
+
+    assert (changed.status, changed.last_payment_error) == ("requires_payment_method", None)
+
+
+def test_a_payment_by_card_only_says_so_and_needs_no_return_url(shop: Shop) -> None:
+    values: Any = {"automatic_payment_methods": {"enabled": True}, "allowed_payment_method_types": ["card"]}
+    intent = shop.intent(shop.card(), **values)
+
+    assert intent.allowed_payment_method_types == ["card"]
+    assert shop.client.v1.payment_intents.confirm(intent.id, {"off_session": True}).status == "succeeded"
+
+
 def test_a_card_serves_its_own_customer_only(shop: Shop) -> None:
     card, other = shop.card(), shop.customer()
 
@@ -276,8 +302,9 @@ def test_a_detached_card_is_used_up(shop: Shop) -> None:
         lambda: shop.client.v1.payment_methods.attach(card.id, {"customer": str(card.customer)}),
         lambda: shop.intent(customer=str(card.customer), payment_method=card.id),
     ):
-        with pytest.raises(InvalidRequestError, match="may not be used again"):
+        with pytest.raises(InvalidRequestError, match="may not be used again") as caught:
             use()
+        assert caught.value.code is None
 
 
 def test_a_card_expires_and_the_bank_replaces_it(shop: Shop) -> None:

@@ -66,7 +66,7 @@ def _resolve(hint: Any, module: str) -> Any:
         names = _Names(module)
         return _resolve(eval(hint, {}, names), module)
     if get_origin(hint) in (Union, types.UnionType):
-        return Union[tuple(_resolve(part, module) for part in get_args(hint))]  # noqa: UP007
+        return Union[tuple(_resolve(part, module) for part in get_args(hint))]  # noqa: UP007 - of as many as there are
     if get_origin(hint) is list:
         return list[_resolve(get_args(hint)[0], module)]
     return hint if not get_args(hint) or get_origin(hint) is Literal else _generic(hint, module)
