@@ -11,8 +11,8 @@ help: ## What there is to do
 run: .venv/ready ## The whole product at home: http://127.0.0.1:8000 (PORT=0: any free port; DEMO=0: empty)
 	@$(BIN)/python -m local.run
 
-test: .venv/ready ## The tests
-	$(BIN)/python -m pytest
+test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: lint types test ## What CI runs: lint, types, house rules, tests
 

@@ -48,7 +48,7 @@ def settle_payments(event: Any) -> dict[str, list[dict[str, str]]]:
 
 @app.schedule("rate(1 minute)", name="tick")
 def tick(event: Any) -> None:
-    """The clock: ask after every top-up whose end nobody has told us."""
-    from chalicelib.flows.follow_stripe import sweep_top_ups
+    """The clock: refill what is due, ask after every payment whose end nobody has told us, deliver notices."""
+    from chalicelib.flows.tick import tick as do
 
-    sweep_top_ups()
+    do(event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH)

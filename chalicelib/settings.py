@@ -16,6 +16,7 @@ STRIPE_API, STRIPE_CONNECT = "https://api.stripe.com", "https://connect.stripe.c
 STRIPE_PARAMETERS = ("secret-key", "client-id", "webhook-secret", "connect-webhook-secret")
 # How long a changed key may go unnoticed, and how long a silent parameter store may hold up a request.
 PARAMETERS_SECONDS, PARAMETERS_TIMEOUT_SECONDS = 300, 2
+SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ class Settings:
 
     `base_url` is the public address, without a slash at its end: webhook URLs are made from it, and signatures that
     cover the URL (Twilio's) are checked against it. Empty means: the address that the request came in on.
+
+    `email_from` is the sender of our e-mails, an address that SES has verified. Empty means: the platform writes them.
     """
 
     stage: str
     base_url: str
+    email_from: str = ""
 
     def table_name(self, table: str) -> str:
         """The stage's name of one of our tables."""
@@ -67,6 +71,7 @@ def settings() -> Settings:
     return Settings(
         stage=os.environ.get("REBILL_STAGE", "dev"),
         base_url=os.environ.get("REBILL_BASE_URL", "").rstrip("/"),
+        email_from=os.environ.get("REBILL_EMAIL_FROM", "").strip(),
     )
 
 
@@ -93,6 +98,29 @@ def stripe_settings() -> StripeSettings:
     connect = os.environ.get("REBILL_STRIPE_CONNECT_ADDRESS", "").rstrip("/") or STRIPE_CONNECT
     secret_key, client_id, webhook_secret, connect_webhook_secret = keys
     return StripeSettings(secret_key, client_id, webhook_secret, connect_webhook_secret, api, connect)
+
+
+def session_secret() -> str:
+    """What dashboard sessions are signed with, at most 300 seconds old.
+
+    Raises:
+        Conflict: `sessions_not_configured`, nobody has set it. Unavailable: the parameter store does not answer.
+    """
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    path, store = f"/rebill/{settings().stage}/dashboard", _parameter_store()
+    try:
+        found = store.get_multiple(path, decrypt=True, max_age=PARAMETERS_SECONDS)
+    except GetParameterError:
+        raise Unavailable("The parameter store") from None
+    secret = str(found.get("session-secret", "")).strip()
+    if len(secret) < SHORTEST_SECRET:
+        store.clear_cache()  # type: ignore[no-untyped-call]  # what is missing now may be there in a moment
+        detail = (
+            f"Sessions are not set up on this stage: {path}/session-secret needs {SHORTEST_SECRET} characters or more."
+        )
+        raise Conflict("sessions_not_configured", detail)
+    return secret
 
 
 @cache

@@ -54,6 +54,11 @@ class Api:
         """A change without a body; anything but a success raises."""
         self._client.put(path).raise_for_status()
 
+    def change(self, path: str, body: Any) -> Reply:
+        """Any answer to a change, a refusal too."""
+        answer = self._client.put(path, json=body, timeout=PAYMENT_TIMEOUT_SECONDS)
+        return Reply(answer.status_code, answer.json())
+
     def credit(self, owner_id: str, amount: str, note: str) -> None:
         """Add balance to a wallet."""
         kind = "workspaces" if owner_id.startswith("ws_") else "sub-accounts"

@@ -15,6 +15,7 @@ from local.demo import Agency
 from local.server import Answer
 
 TOP_UP = "50.00"
+REFILL_RULE = {"enabled": True, "threshold": "10", "target_balance": "50", "confirm_charge_now": True}
 USER = "owner@home.example"
 STYLE = """
 :root { color-scheme: light dark; } body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
@@ -34,6 +35,8 @@ class Front:
             "connect": lambda owner: api.post(f"/v1/workspaces/{owner}/stripe/connect", {"user": USER}),
             "top-up": lambda owner: self._pay(owner, "top-ups", {"amount": TOP_UP}),
             "card": lambda owner: self._pay(owner, "payment-method", None),
+            "refill": lambda owner: api.change(f"/v1/{_kind(owner)}/{owner}/wallet/refill-rule", REFILL_RULE),
+            "retry": lambda owner: api.post(f"/v1/{_kind(owner)}/{owner}/wallet/refill-rule/retry", None),
         }
 
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
@@ -52,6 +55,8 @@ class Front:
         if button not in self._buttons or owner not in self._owners():
             return _html(HTTPStatus.NOT_FOUND, "<p>There is no such button.</p>")
         reply = self._buttons[button](owner)
+        if reply.status == HTTPStatus.OK:
+            return Answer(HTTPStatus.SEE_OTHER, [("Location", "/"), ("Content-Type", "text/html")], b"")
         if reply.status != HTTPStatus.CREATED:
             return _html(HTTPStatus.CONFLICT, f"<h1>Not now</h1><p>{escape(str(reply.body.get('detail')))}</p>")
         return Answer(HTTPStatus.SEE_OTHER, [("Location", str(reply.body["url"])), ("Content-Type", "text/html")], b"")
@@ -80,15 +85,29 @@ class Front:
         rows = "".join(self._row(client.id, client.name, linked) for client in agency.clients)
         return (
             f"<h2>{escape(agency.name)}</h2><p>{stripe or _button('connect', agency.id, 'Connect with Stripe')}</p>"
-            "<table><tr><th>Wallet<th>Balance<th>State<th></tr>"
+            "<table><tr><th>Wallet<th>Balance<th>State<th>Refills<th></tr>"
             f"{self._row(agency.id, agency.name + ' (workspace)', True)}{rows}</table>"
         )
 
     def _row(self, owner: str, name: str, can_pay: bool) -> str:
         wallet = self._api.get(f"/v1/{_kind(owner)}/{owner}/wallet")
+        refill = wallet["refill"]
         pay = _button("top-up", owner, f"Add {TOP_UP}") + " " + _button("card", owner, "Save a card") if can_pay else ""
+        if can_pay and refill["state"] == "off" and wallet["card"]:
+            pay += " " + _button("refill", owner, "Refill at 10 up to 50")
+        if refill["state"] in ("retrying", "suspended", "held"):
+            pay += " " + _button("retry", owner, "Try again")
         balance = f"{wallet['balance']} {wallet['currency'].upper()}"
-        return f"<tr><td>{escape(name)}<td class='money'>{balance}<td>{wallet['status']}<td>{pay}</tr>"
+        cells = f"<td>{escape(name)}<td class='money'>{balance}<td>{wallet['status']}<td>{_refill(refill)}<td>{pay}"
+        return f"<tr>{cells}</tr>"
+
+
+def _refill(refill: dict[str, str]) -> str:
+    """How refills stand, with why they have stopped and when they go on."""
+    again = f" Again at {refill['retry_at'][11:16]} UTC." if refill["retry_at"] else ""
+    link = f" <a href='{escape(refill['action_url'])}'>Confirm</a>" if refill["action_url"] else ""
+    detail = f"<br><small>{escape(refill['detail'])}{again}{link}</small>" if refill["detail"] else ""
+    return f"{refill['state']}{detail}"
 
 
 def _kind(owner: str) -> str:

@@ -15,7 +15,7 @@ from chalice.app import SQSEventConfig
 
 from app import app
 from chalicelib.domain.errors import Unauthenticated
-from chalicelib.flows.authenticate import authenticate_platform, issue_api_key
+from chalicelib.flows.authenticate import authenticate_key, issue_api_key
 from chalicelib.settings import settings
 from local import demo, kept
 from local.api import Api
@@ -61,7 +61,7 @@ def _remembered(options: Options) -> tuple[str, list[Agency]]:
     known: dict[str, Any] = kept.read_json(path) or {}
     api_key = known.get("api_key", "")
     try:
-        authenticate_platform(api_key)
+        authenticate_key(api_key)
     except Unauthenticated:
         api_key = issue_api_key("make run")
     agencies = demo.from_json(known.get("demo", []))

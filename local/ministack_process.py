@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import ministack.app  # type: ignore[import-untyped]
+import ministack.app  # type: ignore[import-untyped]  # MiniStack has no types
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from ministack.core import persistence  # type: ignore[import-untyped]
-from ministack.services import sqs  # type: ignore[import-untyped]
+from ministack.core import persistence  # type: ignore[import-untyped]  # the same
+from ministack.services import sqs  # type: ignore[import-untyped]  # the same
 
 logger = logging.getLogger("rebill.stack")
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from types import FrameType
 
 from local.options import HomeError, read_options
@@ -21,7 +22,8 @@ class Ended(BaseException):
 def main() -> int:
     """Run until Ctrl-C; 0 if it was ended, 1 if it could not go on."""
     out, err = sys.stdout, sys.stderr
-    out.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="replace")
     for number in ENDING:
         signal.signal(number, _end)
     try:

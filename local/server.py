@@ -136,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(answer)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _handle  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _handle  # noqa: N815 - the names that http.server calls
+    do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _handle  # noqa: N815 - the same
 
     def _read_body(self) -> bytes:
         """The body, byte for byte.

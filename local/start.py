@@ -1,6 +1,7 @@
 """Starts the parts of the product at home in the order in which one needs another, and ends them in the other."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,9 +65,10 @@ def _start_stack(stack: Stack, pretend: PretendStripe) -> None:
         "webhook-secret": WEBHOOK_SECRETS["platform"],
         "connect-webhook-secret": WEBHOOK_SECRETS["connect"],
     }
+    paths = {f"/rebill/{STAGE}/stripe/{name}": value for name, value in keys.items()}
+    paths[f"/rebill/{STAGE}/dashboard/session-secret"] = secrets.token_urlsafe(32)  # sessions end with this run
     parameters = client(stack.endpoint_url, "ssm")
-    for name, value in keys.items():
-        path = f"/rebill/{STAGE}/stripe/{name}"
+    for path, value in paths.items():
         parameters.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
 
 

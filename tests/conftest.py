@@ -26,6 +26,11 @@ for _name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_",
 os.environ.update(_stack.environment(), REBILL_STAGE=STAGE)
 
 
+def pytest_unconfigure() -> None:
+    """Give the address back, also where no test has needed it."""
+    _stack.stop()
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """MiniStack, started by the first test that needs it."""

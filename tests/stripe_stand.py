@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import boto3
 import httpx
 import pytest
+import stripe as sdk
 
+from chalicelib.flows import redrive_usage
 from chalicelib.flows.follow_stripe import follow
 from chalicelib.settings import _parameter_store, settings
 from local.pretend_stripe import Delivery, PretendStripe
+from local.stack import Stack
+from local.template import create_resources
+from tests.aws import aws, delete_messages, take_messages
+from tests.conftest import STAGE
 from tests.world import Answer, World
 
 BRIGHT, NORTH = "acct_1PretendBrightVoice", "acct_1PretendNorthCalls"
@@ -30,10 +35,9 @@ def give_keys(pretend: PretendStripe) -> None:
         "webhook-secret": SECRETS["platform"],
         "connect-webhook-secret": SECRETS["connect"],
     }
-    ssm = boto3.client("ssm")
     for name, value in keys.items():
         path = f"/rebill/{settings().stage}/stripe/{name}"
-        ssm.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
+        aws("ssm").put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
     _parameter_store().clear_cache()
 
 
@@ -45,6 +49,20 @@ def addressed(pretend: PretendStripe) -> Iterator[None]:
         patch.setenv("REBILL_STRIPE_CONNECT_ADDRESS", pretend.base_addresses["connect"])
         yield
     _parameter_store().clear_cache()
+
+
+@contextmanager
+def lasting_stage(stack: Stack) -> Iterator["Paying"]:
+    """One stage for a whole file, on an empty store. Nobody waits there between the SDK's tries."""
+    stack.reset()
+    create_resources(stack.endpoint_url, STAGE)
+    with pytest.MonkeyPatch.context() as patch, PretendStripe() as pretend:
+        patch.setattr(redrive_usage, "DELAY_SECONDS", 0)
+        patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)
+        patch.setattr(sdk.HTTPClient, "MAX_DELAY", 0)
+        give_keys(pretend)
+        with addressed(pretend):
+            yield Paying(World(), pretend)
 
 
 class Paying:
@@ -121,13 +139,15 @@ class Paying:
     def follow(self) -> list[str]:
         """Do what the queued events ask for."""
         failed: list[str] = []
-        sqs = boto3.client("sqs")
-        url = sqs.get_queue_url(QueueName=settings().payments_queue)["QueueUrl"]
-        while taken := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            failed += follow([(message["MessageId"], message["Body"]) for message in taken])
-            for message in taken:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        while taken := self.take_waiting():
+            failed += follow(taken)
         return failed
+
+    def take_waiting(self) -> list[tuple[str, str]]:
+        """Take up to ten queued events, as (id, body)."""
+        taken = take_messages(settings().payments_queue)
+        delete_messages(settings().payments_queue, taken)
+        return [(message["MessageId"], message["Body"]) for message in taken]
 
     def amounts(self, owner: str) -> list[tuple[str, str]]:
         """Kind and amount of every entry, the oldest first."""

@@ -1,15 +1,14 @@
 """Messages that cannot be posted end in the dead-letter queue alone, and a person brings them back from there."""
 
 import json
-from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner
 
 from chalicelib.settings import settings
 from chalicelib.storage import tables
 from ops.__main__ import main
+from tests.aws import aws, queue_url
 from tests.calls import call
 from tests.world import World
 
@@ -79,8 +78,8 @@ def test_one_message_can_be_shown_replayed_or_dropped_and_the_others_stay(world:
 
 def test_stripes_events_have_dead_letters_of_their_own(world: World) -> None:
     bell = {"id": "evt_1", "type": "charge.refunded", "account_id": None, "livemode": False, "object_id": "ch_1"}
-    url = boto3.client("sqs").get_queue_url(QueueName=settings().payments_queue + "-dead")["QueueUrl"]
-    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({**bell, "payment_intent_id": "pi_1"}))
+    url = queue_url(settings().payments_queue + "-dead")
+    aws("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({**bell, "payment_intent_id": "pi_1"}))
 
     listed = _ops("dlq", "list", "--queue", "payments")
     replayed = _ops("dlq", "replay", "--queue", "payments", "--yes")
@@ -113,19 +112,17 @@ def _ops(*arguments: str) -> str:
 
 
 def _send(body: str, suffix: str = "") -> None:
-    sqs = boto3.client("sqs")
-    url = sqs.get_queue_url(QueueName=settings().usage_queue + suffix)["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody=body)
+    aws("sqs").send_message(QueueUrl=queue_url(settings().usage_queue + suffix), MessageBody=body)
 
 
 def _handle_and_hand_back_the_failed(world: World) -> None:
-    sqs: Any = boto3.client("sqs")
-    url = sqs.get_queue_url(QueueName=settings().usage_queue)["QueueUrl"]
+    url = queue_url(settings().usage_queue)
     taken = world.messages()
     refused = world.handle(taken)
     for message in taken:
         if message["MessageId"] in refused:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+            handle = message["ReceiptHandle"]
+            aws("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
 
 
 pytestmark = pytest.mark.usefixtures("world")

@@ -406,7 +406,7 @@ def test_once_the_store_answers_again_so_does_the_gate(world: World) -> None:
     assert (while_gone.status, afterwards.status) == (503, 200)
 
 
-def test_with_a_known_key_the_gate_asks_the_store_exactly_once(world: World) -> None:
+def test_with_a_known_key_a_yes_asks_the_store_exactly_once_and_a_no_also_how_refills_stand(world: World) -> None:
     _, client = _agency_and_client(world, "100.00", "20.00")
     poor = world.sub_account(world.workspace(), "0.15")
     world.get(_access(client))
@@ -417,7 +417,7 @@ def test_with_a_known_key_the_gate_asks_the_store_exactly_once(world: World) -> 
         world.get(_access(poor), expect=403)
 
     assert allowed == ["DynamoDB_20120810.BatchGetItem"]
-    assert denied == ["DynamoDB_20120810.BatchGetItem"]
+    assert denied == ["DynamoDB_20120810.BatchGetItem", "DynamoDB_20120810.GetItem"]
 
 
 def test_a_fresh_process_reads_the_key_and_the_wallets_and_never_imports_stripe(world: World) -> None:

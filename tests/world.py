@@ -7,13 +7,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from chalice.config import Config
 from chalice.local import LocalChalice, LocalGateway
 
 from app import app, post_usage_batch
 from chalicelib.flows import authenticate
-from chalicelib.settings import settings
+from chalicelib.settings import _parameter_store, settings
+from tests.aws import aws, delete_messages, take_messages
+
+SESSION_SECRET = "what sessions are signed with in tests"
 
 app.__class__ = LocalChalice  # a request belongs to its thread
 
@@ -31,15 +33,21 @@ class Answer:
         return json.loads(self.text)
 
 
+def give_session_secret() -> None:
+    """Put what sessions are signed with where the product looks for it."""
+    path = f"/rebill/{settings().stage}/dashboard/session-secret"
+    aws("ssm").put_parameter(Name=path, Value=SESSION_SECRET, Type="SecureString", Overwrite=True)
+    _parameter_store().clear_cache()
+
+
 class World:
     """One platform, with its API key, on an empty store."""
 
     def __init__(self) -> None:
         authenticate.forget_trusted_keys()
+        give_session_secret()
         self.api_key = authenticate.issue_api_key("the platform's")
         self._gateway = LocalGateway(app, Config(config_from_disk={"lambda_timeout": 29}))
-        self._sqs = boto3.client("sqs")
-        self._urls: dict[str, str] = {}
 
     def call(
         self,
@@ -125,8 +133,7 @@ class World:
 
     def messages(self, queue: str = "") -> list[dict[str, Any]]:
         """Take up to ten messages from the usage queue (or from the one with this suffix)."""
-        url = self._url(queue)
-        return self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return take_messages(settings().usage_queue + queue)
 
     def drain(self, most_rounds: int = 200) -> list[str]:
         """Hand everything that is on the queue to its handler, as Lambda does; answers the ids that failed."""
@@ -141,16 +148,8 @@ class World:
     def handle(self, taken: list[dict[str, Any]]) -> list[str]:
         """Hand these messages to the handler; what it does not report as failed is deleted."""
         refused = handle_batch([(message["MessageId"], message["Body"]) for message in taken])
-        for message in taken:
-            if message["MessageId"] not in refused:
-                self._sqs.delete_message(QueueUrl=self._url(), ReceiptHandle=message["ReceiptHandle"])
+        delete_messages(settings().usage_queue, [each for each in taken if each["MessageId"] not in refused])
         return refused
-
-    def _url(self, suffix: str = "") -> str:
-        name = settings().usage_queue + suffix
-        if name not in self._urls:
-            self._urls[name] = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        return self._urls[name]
 
 
 class Context:

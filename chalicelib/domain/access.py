@@ -42,6 +42,8 @@ def decide(
         return Denied("workspace_paused", "workspace", "This workspace is paused: no new calls start.")
     if sub_account.status is AccountStatus.PAUSED:
         return Denied("sub_account_paused", "sub_account", "This sub-account is paused: no new calls start.")
+    if sub_account.status is AccountStatus.CLOSED:
+        return Denied("sub_account_closed", "sub_account", "This sub-account is closed: no new calls start.")
     try:
         cost, price = voice_prices(workspace, sub_account, now_ms)
     except PriceMissing as missing:
@@ -75,7 +77,7 @@ def voice_prices(workspace: Workspace, sub_account: SubAccount | None, at_ms: in
 
 def wallet_status(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, at_ms: int) -> WalletStatus:
     """How a wallet stands, as the gate sees it: `empty` is what stops a call, though a little may be left in it."""
-    if (sub_account or workspace).status is AccountStatus.PAUSED:
+    if (sub_account or workspace).status is not AccountStatus.ACTIVE:
         return WalletStatus.FROZEN
     try:
         cost, price = voice_prices(workspace, sub_account, at_ms)

@@ -7,14 +7,17 @@ id is enough to read both wallets in one trip, and nobody can name a thing into 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.payments import SUB_ACCOUNT_LIMITS, WORKSPACE_LIMITS, TopUpLimits
 from chalicelib.domain.rating import RateCard
 
 
 class AccountStatus(StrEnum):
-    """A paused account starts no calls; what already runs is still paid."""
+    """A paused account starts no calls; what already runs is still paid. A closed one is settled, and stays closed."""
 
     ACTIVE = "active"
     PAUSED = "paused"
+    CLOSED = "closed"  # sub-accounts only
 
 
 class Provider(StrEnum):
@@ -36,8 +39,20 @@ class GatePolicy:
 
 
 @dataclass(frozen=True)
+class StatusChange:
+    """When an account was paused, resumed or closed the last time, by whom (a key's name, or an e-mail), and why."""
+
+    at_ms: int
+    by: str
+    note: str | None = None
+
+
+@dataclass(frozen=True)
 class Workspace:
-    """An agency. `cost_cards` say what the platform charges it; the first is in force from the beginning of time."""
+    """An agency. `cost_cards` say what the platform charges it; the first is in force from the beginning of time.
+
+    `workspace_limits` hold for payments into its own wallet, `sub_account_limits` for those into its clients'.
+    """
 
     id: str
     name: str
@@ -47,6 +62,9 @@ class Workspace:
     cost_cards: tuple[RateCard, ...]
     gate: GatePolicy = GatePolicy()
     status: AccountStatus = AccountStatus.ACTIVE
+    workspace_limits: TopUpLimits = WORKSPACE_LIMITS
+    sub_account_limits: TopUpLimits = SUB_ACCOUNT_LIMITS
+    status_change: StatusChange | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,7 @@ class SubAccount:
     created_at_ms: int
     rebilling_cards: tuple[RateCard, ...] = ()
     status: AccountStatus = AccountStatus.ACTIVE
+    status_change: StatusChange | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,12 @@ class VoiceEndpoint:
     provider: Provider
     secret: str
     created_at_ms: int
+
+
+def refuse_if_closed(sub_account: SubAccount) -> None:
+    """Raise `Conflict` where a sub-account is closed for good."""
+    if sub_account.status is AccountStatus.CLOSED:
+        raise Conflict("sub_account_closed", "This sub-account is closed. It can be read, but not used any more.")
 
 
 def owning_workspace(account_id: str) -> str | None:

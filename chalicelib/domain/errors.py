@@ -3,6 +3,7 @@
 RebillError
 ├── Malformed           the request could not be read at all (400)
 ├── Unauthenticated     no valid key, or a signature that does not match (401)
+├── Forbidden           known, but not allowed to do this (403)
 ├── NotFound            no such thing, or it is somebody else's (404)
 ├── Conflict            what is asked contradicts what is there (409)
 ├── TooLarge            the body is over the limit (413)
@@ -31,6 +32,10 @@ class Malformed(RebillError):
 
 class Unauthenticated(RebillError):
     """No valid key, or a signature that does not match."""
+
+
+class Forbidden(RebillError):
+    """The caller is known, but may not do this; `detail` says who can help."""
 
 
 class NotFound(RebillError):

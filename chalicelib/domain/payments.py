@@ -35,6 +35,14 @@ class Connection:
     connected_at_ms: int
 
 
+def connection_version(before: Connection | None, account_id: str, livemode: bool) -> int:
+    """The version of a new link: the same account again keeps its own, for its customers and cards are still there."""
+    if before is None:
+        return 1
+    same = (before.account_id, before.livemode) == (account_id, livemode)
+    return before.version if same else before.version + 1
+
+
 class TopUpState(StrEnum):
     """How a top-up stands. Everything but `open` is final."""
 
@@ -48,7 +56,7 @@ class TopUpState(StrEnum):
 class TopUp:
     """A person buys balance. `account_id` is the connected account that takes the money, None for the platform's own.
 
-    `expected_livemode` is the mode of that account: a payment in another mode is none.
+    `livemode` is the mode of that account: a payment in another mode is none.
     """
 
     id: str
@@ -81,7 +89,7 @@ class Payment:
     workspace_id: str
     amount_micros: int
     currency: str
-    top_up_id: str
+    purchase_id: str  # the top-up or the refill that it was made for
     reversed_micros: int = 0
     reversals: int = 0
     disputed_micros: int = 0
@@ -100,7 +108,7 @@ class Card:
 
 @dataclass(frozen=True)
 class TopUpLimits:
-    """The smallest and the largest amount that one top-up may have."""
+    """The smallest and the largest amount that one payment for a wallet may have."""
 
     minimum_micros: int
     maximum_micros: int
@@ -112,6 +120,8 @@ class TopUpLimits:
             raise Invalid("amount", f"amount must be between {low} and {high}.", "amount_out_of_range")
 
 
+# What limits may be set to: about what Stripe takes at least, and at most.
+LOWEST_LIMIT_MICROS, HIGHEST_LIMIT_MICROS = MICROS_PER_UNIT // 2, 999_999 * MICROS_PER_UNIT
 SUB_ACCOUNT_LIMITS = TopUpLimits(5 * MICROS_PER_UNIT, 10_000 * MICROS_PER_UNIT)
 WORKSPACE_LIMITS = TopUpLimits(10 * MICROS_PER_UNIT, 5_000 * MICROS_PER_UNIT)
 

@@ -31,6 +31,15 @@ class EntryKind(StrEnum):
     CORRECTION = "correction"
 
 
+class CreditKind(StrEnum):
+    """Why balance is given without a payment."""
+
+    GOODWILL = "goodwill"
+    EXTERNAL_PAYMENT = "external_payment"  # paid, but not through us: a bank transfer, say
+    PROMO = "promo"
+    CORRECTION = "correction"
+
+
 @dataclass(frozen=True)
 class Wallet:
     """A prepaid balance, addressed by its owner's id. It may be below zero: facts are never refused."""
@@ -68,7 +77,8 @@ class Entry:
     """One signed, immutable movement, of one wallet or of both together.
 
     `(workspace_id, source, event_id)` is what makes it unique, for ever. `fingerprint` tells a repeat from a
-    contradiction. `occurred_at_ms` is when the cause happened, `posted_at_ms` when the wallets moved.
+    contradiction. `occurred_at_ms` is when the cause happened, `posted_at_ms` when the wallets moved. Only credits
+    have a `credit_kind`; `by` is the key's name or the e-mail of whoever moved the wallet by hand.
     """
 
     id: str
@@ -85,6 +95,8 @@ class Entry:
     sub_account_id: str | None = None
     usage: UsageEvent | None = None
     note: str | None = None
+    credit_kind: CreditKind | None = None
+    by: str | None = None
 
     @property
     def legs(self) -> tuple[Leg, ...]:

@@ -3,10 +3,13 @@
 import base64
 import secrets
 from collections.abc import Collection
+from dataclasses import replace
 
 from chalicelib.clock import now_ms
 from chalicelib.domain.accounts import GatePolicy, Provider, SubAccount, VoiceEndpoint, Workspace
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.payments import TopUpLimits
+from chalicelib.domain.people import email_of
 from chalicelib.domain.rating import (
     DEFAULT_COST_PER_MINUTE_MICROS,
     VOICE,
@@ -19,7 +22,7 @@ from chalicelib.domain.wallet import Wallet
 from chalicelib.flows import redrive_usage
 from chalicelib.flows.ids import new_id_inside, new_workspace_id
 from chalicelib.gateways.voice import ADAPTERS, cloudevents
-from chalicelib.storage import accounts
+from chalicelib.storage import accounts, snapshots
 
 SECRET_BYTES = 32
 
@@ -33,7 +36,7 @@ def create_workspace(
         id=new_workspace_id(),
         name=name,
         currency=currency,
-        owner_email=owner_email,
+        owner_email=email_of(owner_email, "owner_email"),
         created_at_ms=now_ms(),
         cost_cards=(usual_cost,),
         gate=gate,
@@ -42,15 +45,25 @@ def create_workspace(
     return workspace
 
 
-def create_sub_account(workspace_id: str, name: str, credit_limit_micros: int) -> SubAccount:
-    """Make a sub-account with an empty wallet in its workspace's currency, not re-billed.
+def create_sub_account(workspace_id: str, name: str, credit_limit_micros: int | None = None) -> SubAccount:
+    """Make a sub-account with an empty wallet in its workspace's currency, as the workspace's snapshot says.
+
+    Without one it is not re-billed. A `credit_limit_micros` goes before the snapshot's.
 
     Raises:
         NotFound: no such workspace.
     """
-    workspace = accounts.get_workspace(workspace_id)
-    sub_account = SubAccount(new_id_inside("sa", workspace_id), workspace_id, name, now_ms())
-    accounts.create_sub_account(sub_account, Wallet(sub_account.id, workspace.currency, 0, credit_limit_micros))
+    workspace, defaults = accounts.get_workspace(workspace_id), snapshots.get_snapshot(workspace_id).defaults
+    now = now_ms()
+    cards = (replace(defaults.rebilling, effective_at_ms=now),) if defaults.rebilling else ()
+    sub_account = SubAccount(new_id_inside("sa", workspace_id), workspace_id, name, now, cards)
+    limit_micros = defaults.credit_limit_micros or 0 if credit_limit_micros is None else credit_limit_micros
+    accounts.create_sub_account(
+        sub_account,
+        Wallet(sub_account.id, workspace.currency, 0, limit_micros),
+        defaults.notice_levels_micros,
+        snapshots.suggested(sub_account.id, defaults.refill) if defaults.refill else None,
+    )
     return sub_account
 
 
@@ -65,6 +78,16 @@ def set_cost(workspace_id: str, card: RateCard) -> Workspace:
     return accounts.get_workspace(workspace_id)
 
 
+def set_top_up_limits(workspace_id: str, own: TopUpLimits | None, sub_accounts: TopUpLimits | None) -> Workspace:
+    """Set the limits of payments into a workspace's own wallet and its sub-accounts'. None leaves them as they are.
+
+    Raises:
+        NotFound: no such workspace.
+    """
+    accounts.set_top_up_limits(workspace_id, own, sub_accounts)
+    return accounts.get_workspace(workspace_id)
+
+
 def set_rebilling(sub_account_id: str, card: RateCard, below_cost_accepted: Collection[str]) -> SubAccount:
     """Set what an agency charges its client, from the card's date on.
 
@@ -75,17 +98,23 @@ def set_rebilling(sub_account_id: str, card: RateCard, below_cost_accepted: Coll
         Invalid: on with nothing to bill, or a price below cost that was not accepted; names the field.
     """
     sub_account = accounts.get_sub_account(sub_account_id)
-    if card.enabled and not any(card.prices.values()):
-        raise Invalid("voice", "Re-billing is on, but nothing is billed: enable voice or a meter.", "nothing_to_bill")
-    if card.enabled:
-        _refuse_below_cost(accounts.get_workspace(sub_account.workspace_id), card, below_cost_accepted)
+    check_card(accounts.get_workspace(sub_account.workspace_id), card, card.effective_at_ms, below_cost_accepted)
     accounts.add_rebilling_card(sub_account, card)
     redrive_usage.ask_for_price(sub_account.workspace_id, sub_account_id)
     return accounts.get_sub_account(sub_account_id)
 
 
-def _refuse_below_cost(workspace: Workspace, card: RateCard, accepted: Collection[str]) -> None:
-    costs = card_in_force(workspace.cost_cards, card.effective_at_ms)
+def check_card(workspace: Workspace, card: RateCard, at_ms: int, accepted: Collection[str]) -> None:
+    """Check what a client is to be charged from a moment on; `accepted` names the meters that may be sold at a loss.
+
+    Raises:
+        Invalid: on with nothing to bill, or a price below cost that was not accepted; names the field.
+    """
+    if not card.enabled:
+        return
+    if not any(card.prices.values()):
+        raise Invalid("voice", "Re-billing is on, but nothing is billed: enable voice or a meter.", "nothing_to_bill")
+    costs = card_in_force(workspace.cost_cards, at_ms)
     for meter, price in card.prices.items():
         cost = costs.prices.get(meter) if costs else None
         if not price or not cost or meter in accepted or price.price_type is not PriceType.FIXED:

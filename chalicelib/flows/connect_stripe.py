@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from chalicelib.clock import now_ms
-from chalicelib.domain.errors import AccessLost, Conflict, NotFound
-from chalicelib.domain.payments import STATE_MINUTES, STATE_MS, Connection, ConnectionState
+from chalicelib.domain.errors import AccessLost, Conflict, NotFound, Unavailable
+from chalicelib.domain.payments import STATE_MINUTES, STATE_MS, Connection, ConnectionState, connection_version
 from chalicelib.gateways import stripe
 from chalicelib.settings import stripe_settings
-from chalicelib.storage import accounts, connections
+from chalicelib.storage import accounts, connections, refills, top_ups
 from chalicelib.storage.connections import OAuthState
 from chalicelib.telemetry import alarm, logger
 
 SECRET_BYTES = 32
+ATTEMPTS = 5
 START_PATH = "/oauth/stripe/start"
 CALLBACK_PATH = "/oauth/stripe/callback"
 _ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9]{1,64}", re.ASCII)
@@ -54,7 +55,7 @@ def finish(query: Mapping[str, str], browser: str) -> Connection:
 
     Raises:
         Conflict: whatever is not as it should be, each with a code and a sentence of its own; nothing is linked.
-        OutcomeUnknown: Stripe gave no answer to the exchange: start again.
+        OutcomeUnknown: Stripe gave no answer to the exchange: start again. Unavailable: so did the store.
     """
     asked = _consume(query.get("state", ""), browser, denied="error" in query)
     if "error" in query:
@@ -98,21 +99,25 @@ def _check_age(asked: OAuthState) -> None:
 
 
 def _link(workspace_id: str, account_id: str, livemode: bool) -> Connection:
-    before = connections.get_connection(workspace_id)
     facts = stripe.read_account(account_id)
-    made = Connection(
-        workspace_id=workspace_id,
-        version=(before.version if before else 0) + 1,
-        account_id=account_id,
-        account_name=facts.name,
-        livemode=livemode,
-        charges_enabled=facts.charges_enabled,
-        state=ConnectionState.CONNECTED,
-        connected_at_ms=now_ms(),
-    )
-    connections.link(made)
-    logger.info("stripe_connected", extra={"workspace_id": workspace_id, "version": made.version})
-    return made
+    for _ in range(ATTEMPTS):  # somebody else may link or disconnect this workspace at the same moment
+        before = connections.get_connection(workspace_id)
+        made = Connection(
+            workspace_id=workspace_id,
+            version=connection_version(before, account_id, livemode),
+            account_id=account_id,
+            account_name=facts.name,
+            livemode=livemode,
+            charges_enabled=facts.charges_enabled,
+            state=ConnectionState.CONNECTED,
+            connected_at_ms=now_ms(),
+        )
+        if connections.link(before, made):
+            top_ups.ask_after_again(account_id)  # where this fails, the person starts again, and so does this
+            refills.unpark(account_id)
+            logger.info("stripe_connected", extra={"workspace_id": workspace_id, "version": made.version})
+            return made
+    raise Unavailable("The wallet store")
 
 
 def disconnect(workspace_id: str) -> Connection:

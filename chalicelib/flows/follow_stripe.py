@@ -1,22 +1,24 @@
 """Stripe's events: verified at the door, put on the queue, followed from there. An event is only a doorbell."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from chalicelib.clock import now_ms
 from chalicelib.domain.errors import AccessLost, Malformed, RebillError, Unauthenticated, Unavailable
 from chalicelib.domain.payment_facts import Doorbell
+from chalicelib.flows.charge_refill import proceed
 from chalicelib.flows.connect_stripe import account_changed
 from chalicelib.flows.reverse_payment import reverse_payment
 from chalicelib.flows.save_card import follow_card, follow_saved
 from chalicelib.flows.settle_payment import settle_top_up
 from chalicelib.gateways import queue, stripe
 from chalicelib.settings import settings, stripe_settings
-from chalicelib.storage import connections, payments
+from chalicelib.storage import connections, payments, refills, top_ups
 from chalicelib.telemetry import alarm, bug, logger
 
-MOST_OPEN_TOP_UPS = 100
+MOST_OPEN_TOP_UPS, SWEEP_SECONDS = 100, 20.0
 MONEY_WENT_BACK = ("charge.refunded", "refund.", "charge.refund.", "charge.dispute.")
 
 
@@ -100,7 +102,7 @@ def _follow(bell: Doorbell) -> None:
 def _follow_session(bell: Doorbell) -> None:
     if follow_card(bell.object_id):
         return
-    top_up = payments.top_up_of_session(bell.object_id)
+    top_up = top_ups.top_up_of_session(bell.object_id)
     if top_up is not None and top_up.account_id == bell.account_id:
         settle_top_up(top_up)
     elif top_up is not None or _claims_to_be_ours(bell):  # an agency's own sales are none of our business
@@ -108,9 +110,13 @@ def _follow_session(bell: Doorbell) -> None:
 
 
 def _follow_payment(bell: Doorbell) -> None:
-    """A PaymentIntent does not say whose it is: what is open is looked at, and there is little."""
-    sweep_top_ups()
+    """A refill's payment is known by its id; a top-up's is not, so what is open is looked at, and there is little."""
     payment = (bell.account_id, bell.payment_intent_id or "")
+    refill = refills.refill_of_payment(*payment)
+    if refill is not None:
+        proceed(refill)
+        return
+    sweep_top_ups()
     if bell.type != "payment_intent.succeeded" or not _claims_to_be_ours(bell):
         return
     if payments.find_payment(*payment) is None and not payments.was_refused(*payment):
@@ -118,15 +124,15 @@ def _follow_payment(bell: Doorbell) -> None:
 
 
 def _claims_to_be_ours(bell: Doorbell) -> bool:
-    return (bell.reference or "").startswith("top_")
+    return (bell.reference or "").startswith(("top_", "rfl_"))
 
 
-def sweep_top_ups() -> int:
-    """Ask what became of every open top-up, the oldest first; answers how many are still open."""
-    still_open = 0
-    for top_up in payments.open_top_ups(MOST_OPEN_TOP_UPS):
+def sweep_top_ups(seconds: float = SWEEP_SECONDS) -> int:
+    """Ask what became of open top-ups, the oldest first, for so long; answers how many are still open."""
+    still_open, give_up_at = 0, time.monotonic() + seconds
+    for top_up in top_ups.open_top_ups(MOST_OPEN_TOP_UPS):
         try:
-            still_open += settle_top_up(top_up).state == top_up.state
+            still_open += time.monotonic() > give_up_at or settle_top_up(top_up).state == top_up.state
         except Unavailable as trouble:
             still_open += 1
             logger.warning("top_up_not_settled", extra={"top_up_id": top_up.id, "detail": trouble.detail})

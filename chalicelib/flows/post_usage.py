@@ -15,6 +15,7 @@ from chalicelib.domain.rating import rate_both
 from chalicelib.domain.usage import Status, UsageEvent, judge
 from chalicelib.domain.wallet import Entry, EntryKind, Leg
 from chalicelib.flows import redrive_usage
+from chalicelib.flows.watch_balances import watch
 from chalicelib.storage import accounts, ledger, usage_events
 from chalicelib.storage.entries import PRICE_MISSING
 from chalicelib.storage.ledger import Outcome
@@ -45,9 +46,11 @@ def post_usage(messages: Sequence[Message], seconds_left: float) -> list[str]:
     """
     give_up_at = time.monotonic() + seconds_left
     deliveries, failed = _read(messages)
+    moved: set[str] = set()
     for workspace_id, rounds in deliveries.items():
         for each_key_once in zip_longest(*rounds.values()):
-            _post_for_workspace(workspace_id, [d for d in each_key_once if d is not None], give_up_at)
+            moved |= _post_for_workspace(workspace_id, [d for d in each_key_once if d is not None], give_up_at)
+    watch(moved)
     unsettled = [d for rounds in deliveries.values() for same_key in rounds.values() for d in same_key if not d.settled]
     return failed + [message_id for delivery in unsettled for message_id in delivery.message_ids]
 
@@ -80,8 +83,11 @@ def _read(messages: Sequence[Message]) -> tuple[dict[str, _ByKey], list[str]]:
     return deliveries, failed
 
 
-def _post_for_workspace(workspace_id: str, deliveries: Sequence[_Delivery], give_up_at: float) -> None:
-    """Post one workspace's events, no two with the same key, and mark those that are settled."""
+def _post_for_workspace(workspace_id: str, deliveries: Sequence[_Delivery], give_up_at: float) -> set[str]:
+    """Post one workspace's events, no two with the same key, and mark those that are settled.
+
+    Answers whose wallets they have moved, now or when they came before: then somebody may have died before watching.
+    """
     try:
         workspace = accounts.get_workspace(workspace_id)
         _match(workspace_id, deliveries)
@@ -94,8 +100,11 @@ def _post_for_workspace(workspace_id: str, deliveries: Sequence[_Delivery], give
         outcomes = ledger.post([entry for entry, _ in entries.values()], give_up_at)
         for entry, delivery in entries.values():
             delivery.settled = _is_settled(delivery.event, outcomes[entry.id])
+        posted = [entry for entry, _ in entries.values() if outcomes[entry.id] in (Outcome.POSTED, Outcome.REPEAT)]
+        return {leg.owner_id for entry in posted for leg in entry.legs if leg.amount_micros}
     except (NotFound, Unavailable) as trouble:
         alarm("usage_not_posted", workspace_id=workspace_id, events=len(deliveries), detail=trouble.detail)
+        return set()
 
 
 def _match(workspace_id: str, deliveries: Sequence[_Delivery]) -> None:

@@ -69,7 +69,7 @@ def owners_of(owner_id: str) -> tuple[Workspace | SubAccount, Workspace]:
 def _forbidden(owner: Workspace | SubAccount, workspace: Workspace) -> Cause | None:
     if any(refill_switch.get_switch(scope).stopped for scope in (EVERYBODY, workspace.id)):
         return Cause.SWITCHED_OFF
-    if AccountStatus.PAUSED in (owner.status, workspace.status):
+    if any(each.status is not AccountStatus.ACTIVE for each in (owner, workspace)):
         return Cause.PAUSED
     return Cause.DISPUTED if payments.refills_are_held(owner.id) else None
 

@@ -5,11 +5,14 @@ from ulid import ULID
 from chalicelib.clock import now_ms
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.payments import PLATFORM, Payment, fingerprint_of, reversal_target_micros
+from chalicelib.domain.standing import Cause, Stop
 from chalicelib.domain.wallet import Entry, EntryKind, Leg
+from chalicelib.flows.tell_refill import tell_stopped
+from chalicelib.flows.watch_balances import watch
 from chalicelib.gateways import stripe
-from chalicelib.storage import payments
+from chalicelib.storage import payments, refills, wallets
 from chalicelib.storage.ledger import Outcome
-from chalicelib.telemetry import alarm
+from chalicelib.telemetry import alarm, logger
 
 ATTEMPTS = 5
 
@@ -25,18 +28,42 @@ def reverse_payment(account_id: str | None, payment_intent_id: str) -> None:
         if payment is None:
             return
         facts = stripe.read_payment(account_id, payment_intent_id)
-        payments.hold_refills(payment.owner_id, payment_intent_id, facts.disputed)
+        payments.hold_refills(payment.owner_id, payment_intent_id, facts.disputed, facts.withdrawn_micros)
         target = reversal_target_micros(
             payment.amount_micros, facts.refunded_micros, facts.withdrawn_micros, facts.reinstated_micros
         )
         if target == payment.reversed_micros:
             return
         disputed_micros = facts.withdrawn_micros - facts.reinstated_micros
+        _rest_if_this_empties(payment.owner_id, target - payment.reversed_micros)
         outcome = payments.reverse(_entry(payment, disputed_micros, target), payment, target, disputed_micros)
         if outcome is Outcome.POSTED:
             alarm("payment_reversed", owner_id=payment.owner_id, payment_intent_id=payment_intent_id)
+            watch([payment.owner_id])
             return
     raise Unavailable("The wallet store")
+
+
+def _rest_if_this_empties(owner_id: str, going_back_micros: int) -> None:
+    """Who gives money back does not want it taken again: where that alone makes the wallet due, refills rest first."""
+    standing, balance_micros = refills.get_standing(owner_id), wallets.get_wallet(owner_id).balance_micros
+    threshold_micros = standing.rule.threshold_micros
+    empties = balance_micros > threshold_micros >= balance_micros - going_back_micros
+    if empties and standing.rule.enabled and standing.stop is None:
+        stopped = standing.stopped(Stop(Cause.REFUNDED, now_ms()))
+        if not refills.rest(standing, stopped):
+            raise Unavailable("The wallet store")
+        tell_stopped(stopped)
+
+
+def lift_hold(owner_id: str) -> None:
+    """A person lets a wallet's refills go on although a payment is disputed. Lifting what nothing holds does no harm.
+
+    Raises:
+        Unavailable: say it again.
+    """
+    if payments.lift_holds(owner_id):
+        logger.info("refill_hold_lifted", extra={"owner_id": owner_id})
 
 
 def _entry(payment: Payment, disputed_micros: int, target_micros: int) -> Entry:

@@ -3,30 +3,40 @@
 from ulid import ULID
 
 from chalicelib.domain.accounts import SubAccount, Workspace
-from chalicelib.flows.take_top_up import RETURN_PATH, customer_for, taker_of
+from chalicelib.domain.payment_facts import Checkout
+from chalicelib.flows.take_top_up import RETURN_PATH, for_customer, taker_of
+from chalicelib.flows.wake_refills import wake
 from chalicelib.gateways import stripe
-from chalicelib.storage import payments, wallets
+from chalicelib.storage import customers, wallets
+from chalicelib.storage.customers import CardSession
 from chalicelib.telemetry import alarm
 
 
-def save_card(owner: Workspace | SubAccount, key: str, base_url: str) -> str:
+def save_card(owner: Workspace | SubAccount, key: str, base_url: str, backup: bool = False) -> str:
     """The address of a Checkout page that saves a card and takes no money.
 
+    A `backup` card is asked where the first one is declined.
+
     Raises:
-        Conflict: the agency has no account that can take payments. OutcomeUnknown: ask again with the same key.
+        Conflict: no connected account that can take payments. OutcomeUnknown: ask again with the same key.
     """
     account_id, version, _ = taker_of(owner)
     back = f"{base_url}{RETURN_PATH}?owner={owner.id}"
-    checkout = stripe.open_card_setup(
-        account_id,
-        customer_id=customer_for(owner, account_id, version),
-        currency=wallets.get_wallet(owner.id).currency,
-        reference=owner.id,
-        success_url=f"{back}&card=saved",
-        cancel_url=f"{back}&card=canceled",
-        key=f"card:{owner.id}:{version}:{key}:{ULID()}",
-    )
-    payments.keep_card_session(owner.id, version, account_id, checkout.id)
+    currency = wallets.get_wallet(owner.id).currency
+
+    def page_for(customer_id: str) -> Checkout:
+        return stripe.open_card_setup(
+            account_id,
+            customer_id=customer_id,
+            currency=currency,
+            reference=owner.id,
+            success_url=f"{back}&card=saved",
+            cancel_url=f"{back}&card=canceled",
+            key=f"card:{owner.id}:{version}:{key}:{ULID()}",
+        )
+
+    checkout = for_customer(owner, account_id, version, page_for)
+    customers.keep_card_session(CardSession(owner.id, version, account_id, backup), checkout.id)
     return checkout.url or back
 
 
@@ -36,14 +46,15 @@ def follow_card(session_id: str) -> bool:
     Raises:
         OutcomeUnknown, Unavailable: come again.
     """
-    known = payments.card_session(session_id)
+    known = customers.card_session(session_id)
     if known is None:
         return False
     checkout = stripe.read_checkout(known.account_id, session_id)
     if checkout.setup_intent_id:
         card = stripe.read_setup_card(known.account_id, checkout.setup_intent_id)
         if card is not None:
-            payments.keep_card(known.owner_id, known.connection_version, card)
+            customers.keep_card(known.owner_id, known.connection_version, card, known.backup)
+            wake(known.owner_id)
     return True
 
 
@@ -53,17 +64,18 @@ def follow_saved(account_id: str | None, stripe_id: str, gone: bool) -> None:
     Raises:
         OutcomeUnknown, Unavailable: come again.
     """
-    holder = payments.holder_of(stripe_id)
+    holder = customers.holder_of(stripe_id)
     if holder is None:
         return
     owner_id, version = holder
-    known = payments.card_of(owner_id, version)
-    if gone:
-        if known is not None and (known.payment_method_id == stripe_id or stripe_id.startswith("cus_")):
-            payments.keep_card(owner_id, version, None)
-            alarm("saved_card_gone", owner_id=owner_id)
-    elif known is not None and known.payment_method_id == stripe_id:
-        payments.keep_card(owner_id, version, stripe.read_card(account_id, stripe_id))
+    if gone and stripe_id.startswith("cus_"):
+        customers.forget_customer(owner_id, version, stripe_id)
+        alarm("saved_card_gone", owner_id=owner_id)
+    elif gone and customers.forget_card(owner_id, version, stripe_id):
+        alarm("saved_card_gone", owner_id=owner_id)
+    elif not gone and (backup := customers.saved_as_backup(owner_id, version, stripe_id)) is not None:
+        customers.keep_card(owner_id, version, stripe.read_card(account_id, stripe_id), backup)
+        wake(owner_id)  # one that had expired may be good again
 
 
 def open_portal(owner: Workspace | SubAccount, base_url: str) -> str:
@@ -73,5 +85,7 @@ def open_portal(owner: Workspace | SubAccount, base_url: str) -> str:
         Conflict: the agency has no account that can take payments.
     """
     account_id, version, _ = taker_of(owner)
-    customer_id = customer_for(owner, account_id, version)
-    return stripe.open_portal(account_id, customer_id, f"{base_url}{RETURN_PATH}?owner={owner.id}")
+    back = f"{base_url}{RETURN_PATH}?owner={owner.id}"
+    return for_customer(
+        owner, account_id, version, lambda customer_id: stripe.open_portal(account_id, customer_id, back)
+    )

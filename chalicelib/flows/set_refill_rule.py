@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chalicelib.clock import now_ms
-from chalicelib.domain.accounts import SubAccount, Workspace
+from chalicelib.domain.accounts import SubAccount, Workspace, refuse_if_closed
 from chalicelib.domain.errors import Conflict, Invalid, Unavailable
 from chalicelib.domain.money import format_price
 from chalicelib.domain.payments import TopUpLimits
@@ -26,6 +26,8 @@ def set_rule(owner: Workspace | SubAccount, rule: RefillRule, confirm_charge_now
     wallet, limits = wallets.get_wallet(owner.id), limits_of(owner)
     step_micros = stripe.minor_unit_micros(wallet.currency)
     if rule.enabled:
+        if isinstance(owner, SubAccount):
+            refuse_if_closed(owner)
         _check(rule, limits, step_micros)
     is_due = rule.enabled and wallet.balance_micros <= rule.threshold_micros
     if is_due and not confirm_charge_now:

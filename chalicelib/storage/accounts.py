@@ -1,9 +1,11 @@
-"""Workspaces, sub-accounts, voice agents and endpoints, and API keys."""
+"""Workspaces, sub-accounts, voice agents and endpoints."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
+from pynamodb.attributes import JSONAttribute
+from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -11,25 +13,34 @@ from chalicelib.domain.accounts import (
     AccountStatus,
     GatePolicy,
     Provider,
+    StatusChange,
     SubAccount,
     VoiceEndpoint,
     Workspace,
     owning_workspace,
 )
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.payments import SUB_ACCOUNT_LIMITS, WORKSPACE_LIMITS, TopUpLimits
 from chalicelib.domain.rating import RateCard
 from chalicelib.domain.wallet import Wallet
 from chalicelib.storage.cards import card_from_json, card_to_json
-from chalicelib.storage.tables import AccountItem, WalletItem, connection, store_trouble_is_ours
+from chalicelib.storage.people import first_owner
+from chalicelib.storage.tables import AccountItem, PaymentItem, WalletItem, connection, store_trouble_is_ours
 
 WORKSPACE = "workspace"
-API_KEY = "api_key"
 MOST_CARDS = 500
 CARD_ATTEMPTS = 5
 
 
+class WorkspaceItem(AccountItem):
+    """A workspace's own item, with what nobody else's has: limits as [minimum_micros, maximum_micros]."""
+
+    workspace_limits = JSONAttribute(null=True)
+    sub_account_limits = JSONAttribute(null=True)
+
+
 def create_workspace(workspace: Workspace, wallet: Wallet) -> None:
-    """Write a workspace together with its empty wallet."""
+    """Write a workspace together with its empty wallet and its first owner."""
     item = AccountItem(
         workspace.id,
         WORKSPACE,
@@ -42,11 +53,19 @@ def create_workspace(workspace: Workspace, wallet: Wallet) -> None:
         cards=[card_to_json(card) for card in workspace.cost_cards],
         cards_version=1,
     )
-    _create_with_wallet(item, wallet)
+    _create_with_wallet(item, wallet, first_owner(workspace.id, workspace.owner_email))
 
 
-def create_sub_account(sub_account: SubAccount, wallet: Wallet) -> None:
-    """Write a sub-account together with its empty wallet."""
+def create_sub_account(
+    sub_account: SubAccount,
+    wallet: Wallet,
+    notice_levels: Sequence[int] | None = None,
+    suggestion: PaymentItem | None = None,
+) -> None:
+    """Write a sub-account together with its empty wallet, and what the workspace's snapshot says of both.
+
+    `notice_levels` are micros, None the usual ones; `suggestion` is a refill rule that is off.
+    """
     item = AccountItem(
         sub_account.workspace_id,
         sub_account.id,
@@ -56,20 +75,25 @@ def create_sub_account(sub_account: SubAccount, wallet: Wallet) -> None:
         cards=[card_to_json(card) for card in sub_account.rebilling_cards],
         cards_version=1,
     )
-    _create_with_wallet(item, wallet)
+    _create_with_wallet(item, wallet, *([suggestion] if suggestion else []), notice_levels=notice_levels)
 
 
-def _create_with_wallet(item: AccountItem, wallet: Wallet) -> None:
+def _create_with_wallet(
+    item: AccountItem, wallet: Wallet, *others: AccountItem | PaymentItem, notice_levels: Sequence[int] | None = None
+) -> None:
     wallet_item = WalletItem(
         wallet.owner_id,
         currency=wallet.currency,
         balance_micros=wallet.balance_micros,
         headroom_micros=wallet.balance_micros,
         credit_limit_micros=wallet.credit_limit_micros,
+        notice_levels=None if notice_levels is None else list(notice_levels),
     )
     with store_trouble_is_ours(), TransactWrite(connection=connection()) as transaction:
         transaction.save(item, condition=AccountItem.pk.does_not_exist())
         transaction.save(wallet_item, condition=WalletItem.owner_id.does_not_exist())
+        for other in others:
+            transaction.save(other, condition=type(other).pk.does_not_exist())
 
 
 def get_workspace(workspace_id: str) -> Workspace:
@@ -78,7 +102,7 @@ def get_workspace(workspace_id: str) -> Workspace:
     Raises:
         NotFound: there is none with this id.
     """
-    return workspace_from_item(_get(workspace_id, WORKSPACE, "workspace"))
+    return workspace_from_item(_get(workspace_id, WORKSPACE, "workspace", WorkspaceItem))
 
 
 def get_sub_account(sub_account_id: str) -> SubAccount:
@@ -123,6 +147,34 @@ def add_rebilling_card(sub_account: SubAccount, card: RateCard) -> None:
         NotFound: no such sub-account. Conflict: too many changes.
     """
     _add_card(sub_account.workspace_id, sub_account.id, "sub-account", card)
+
+
+def set_top_up_limits(workspace_id: str, own: TopUpLimits | None, sub_accounts: TopUpLimits | None) -> None:
+    """Set the limits of payments into a workspace's own wallet and its sub-accounts'. None leaves them as they are.
+
+    Raises:
+        NotFound: no such workspace.
+    """
+    named = ((WorkspaceItem.workspace_limits, own), (WorkspaceItem.sub_account_limits, sub_accounts))
+    actions: list[Action] = [
+        attribute.set([limits.minimum_micros, limits.maximum_micros]) for attribute, limits in named if limits
+    ]
+    item = _get(workspace_id, WORKSPACE, "workspace", WorkspaceItem)
+    if actions:
+        with store_trouble_is_ours():
+            item.update(actions)
+
+
+def set_status(account: Workspace | SubAccount, status: AccountStatus, change: StatusChange) -> None:
+    """Pause or resume an account, if it is as we saw it.
+
+    Raises:
+        Unavailable: it has changed meanwhile, or the store did not answer; say it again.
+    """
+    key = (account.id, WORKSPACE) if isinstance(account, Workspace) else (account.workspace_id, account.id)
+    actions: list[Action] = [AccountItem.status.set(status.value), AccountItem.status_change.set(asdict(change))]
+    with store_trouble_is_ours():
+        AccountItem(*key).update(actions, condition=AccountItem.status == account.status.value)
 
 
 def _add_card(pk: str, sk: str, what: str, card: RateCard) -> None:
@@ -190,40 +242,17 @@ def get_endpoint(endpoint_id: str) -> VoiceEndpoint:
     return VoiceEndpoint(item.sk, item.pk, Provider(item.provider), item.secret or "", int(item.created_at_ms))
 
 
-def add_api_key(key_hash: str, name: str, now_ms: int) -> None:
-    """Keep an API key by the hex SHA-256 of it: the key itself is nowhere.
-
-    Raises:
-        Conflict: the very same key is there already.
-    """
-    item = AccountItem(API_KEY, key_hash, created_at_ms=now_ms, name=name, revoked=False)
-    try:
-        item.save(condition=AccountItem.pk.does_not_exist())
-    except PutError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
-            raise Conflict("api_key_exists", "This key exists already.") from error
-        raise Unavailable("The wallet store") from error
-
-
-def api_key_is_valid(key_hash: str) -> bool:
-    """Whether a key with this hash exists and has not been revoked."""
-    try:
-        return not _get(API_KEY, key_hash, "API key").revoked
-    except NotFound:
-        return False
-
-
 def _workspace_of(thing_id: str, prefix: str) -> str:
     """The workspace inside an id; empty for an id of another kind of thing, which is then not found."""
     return owning_workspace(thing_id) or "" if thing_id.startswith(prefix) else ""
 
 
-def _get(pk: str, sk: str, what: str) -> AccountItem:
+def _get(pk: str, sk: str, what: str, kind: type[AccountItem] = AccountItem) -> AccountItem:
     if not pk:
         raise NotFound("not_found", f"There is no such {what}.")
     with store_trouble_is_ours():
         try:
-            return AccountItem.get(pk, sk, consistent_read=True)
+            return kind.get(pk, sk, consistent_read=True)
         except DoesNotExist:
             pass
     raise NotFound("not_found", f"There is no such {what}.")
@@ -237,7 +266,7 @@ def _get_many(keys: set[tuple[str, str]]) -> Sequence[AccountItem]:
 
 
 def workspace_from_item(item: AccountItem) -> Workspace:
-    """The workspace that an item holds."""
+    """The workspace that an item holds. Only a `WorkspaceItem` knows its limits; the gate does not ask for them."""
     return Workspace(
         id=item.pk,
         name=item.name or "",
@@ -247,7 +276,15 @@ def workspace_from_item(item: AccountItem) -> Workspace:
         cost_cards=_cards(item),
         gate=GatePolicy(*(item.gate or ())),
         status=AccountStatus(item.status),
+        workspace_limits=_limits(item, "workspace_limits") or WORKSPACE_LIMITS,
+        sub_account_limits=_limits(item, "sub_account_limits") or SUB_ACCOUNT_LIMITS,
+        status_change=_status_change(item),
     )
+
+
+def _limits(item: AccountItem, name: str) -> TopUpLimits | None:
+    kept: list[int] | None = getattr(item, name, None)
+    return TopUpLimits(*kept) if kept else None
 
 
 def sub_account_from_item(item: AccountItem) -> SubAccount:
@@ -259,7 +296,12 @@ def sub_account_from_item(item: AccountItem) -> SubAccount:
         created_at_ms=int(item.created_at_ms),
         rebilling_cards=_cards(item),
         status=AccountStatus(item.status),
+        status_change=_status_change(item),
     )
+
+
+def _status_change(item: AccountItem) -> StatusChange | None:
+    return StatusChange(**item.status_change) if item.status_change else None
 
 
 def _cards(item: AccountItem) -> tuple[RateCard, ...]:

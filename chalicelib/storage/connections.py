@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.errors import Conflict, Unavailable
@@ -51,40 +52,43 @@ def account_is_known(account_id: str) -> bool:
         return PaymentItem.count(f"acct#{account_id}") > 0
 
 
-def link(made: Connection) -> None:
-    """Keep a new link and claim its account for this workspace.
+def link(before: Connection | None, made: Connection) -> bool:
+    """Keep a new link in the place of `before`, and claim its account for this workspace.
+
+    Answers False if the workspace's link is not as `before` any more: look again. A version is in the history once,
+    with the account that it stands for.
 
     Raises:
-        Conflict: the account is linked to another workspace, or somebody else linked this one a moment ago.
+        Conflict: the account is linked to another workspace.
     """
     free = PaymentItem.pk.does_not_exist() | PaymentItem.reference.is_in(FREE, made.workspace_id)
-    before = get_connection(made.workspace_id)
-    current = _current(made)
-    history = PaymentItem(made.workspace_id, f"{CONNECTION}#{made.version:06d}", state="history", facts=asdict(made))
+    ours = PaymentItem.reference == made.workspace_id
     try:
         with TransactWrite(connection=connection()) as transaction:
             transaction.save(PaymentItem(f"acct#{made.account_id}", CLAIM, reference=made.workspace_id), condition=free)
-            transaction.save(history, condition=PaymentItem.pk.does_not_exist())
-            transaction.save(current)
+            transaction.save(_current(made), condition=_is_still(before))
+            if before is None or before.version != made.version:
+                key = f"{CONNECTION}#{made.version:06d}"
+                transaction.save(PaymentItem(made.workspace_id, key, state="history", facts=asdict(made)))
             if before is not None and before.account_id != made.account_id and before.state not in ENDED:
-                ours = PaymentItem.reference == made.workspace_id
                 transaction.save(PaymentItem(f"acct#{before.account_id}", CLAIM, reference=FREE), condition=ours)
+        return True
     except TransactWriteError as error:
-        reasons = [reason.code for reason in error.cancellation_reasons if reason is not None]
+        reasons = [reason and reason.code for reason in error.cancellation_reasons]
         if "ConditionalCheckFailed" not in reasons:
             raise Unavailable("The wallet store") from error
+        if reasons[0] != "ConditionalCheckFailed":
+            return False
         detail = "This Stripe account is linked to another workspace already. Choose another account."
         raise Conflict("stripe_account_taken", detail) from error
 
 
 def update_connection(before: Connection, changed: Connection) -> bool:
     """Keep what is new about a link, if it is still as `before`; an ended one frees its account. False if it is not."""
-    item = _current(changed)
-    same = (PaymentItem.state == before.state.value) & (PaymentItem.reference == str(before.version))
     ours = PaymentItem.reference == changed.workspace_id
     try:
         with TransactWrite(connection=connection()) as transaction:
-            transaction.save(item, condition=same)
+            transaction.save(_current(changed), condition=_is_still(before))
             if changed.state in ENDED:
                 transaction.save(PaymentItem(f"acct#{changed.account_id}", CLAIM, reference=FREE), condition=ours)
         return True
@@ -151,8 +155,21 @@ def _update_state(state_hash: str, action: Any, condition: Any) -> OAuthState:
 
 
 def _current(link: Connection) -> PaymentItem:
-    facts = asdict(link)
-    return PaymentItem(link.workspace_id, CONNECTION, state=link.state.value, reference=str(link.version), facts=facts)
+    return PaymentItem(
+        link.workspace_id, CONNECTION, state=link.state.value, reference=_stamp(link), facts=asdict(link)
+    )
+
+
+def _is_still(before: Connection | None) -> Condition:
+    if before is None:
+        return PaymentItem.pk.does_not_exist()
+    same: Condition = (PaymentItem.state == before.state.value) & (PaymentItem.reference == _stamp(before))
+    return same
+
+
+def _stamp(link: Connection) -> str:
+    """Tells one link from the next: the same account again has the same version."""
+    return f"{link.version}@{link.connected_at_ms}"
 
 
 def _from_facts(facts: Any) -> Connection:

@@ -7,7 +7,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain.rating import Charge, PriceType
 from chalicelib.domain.usage import Status, UsageEvent
-from chalicelib.domain.wallet import Entry, EntryKind, Leg
+from chalicelib.domain.wallet import CreditKind, Entry, EntryKind, Leg
 from chalicelib.storage.cards import price_from_json, price_to_json
 from chalicelib.storage.tables import EntryItem
 
@@ -49,6 +49,8 @@ def entry_values(entry: Entry) -> Values:
         "currency": entry.currency,
         "posted_at_ms": entry.posted_at_ms,
         "note": entry.note,
+        "credit_kind": entry.credit_kind,
+        "given_by": entry.by,
         **(_usage_values(usage) if usage else {}),
     }
     if usage is None or usage.ended_at_ms != entry.occurred_at_ms:
@@ -142,6 +144,8 @@ def entry_from_item(item: EntryItem) -> Entry:
         sub_account_id=item.sub_account_wallet or item.sub_account_id,
         usage=usage_from_item(item) if kind is EntryKind.USAGE else None,
         note=item.note,
+        credit_kind=CreditKind(item.credit_kind) if item.credit_kind else None,
+        by=item.given_by,
     )
 
 

@@ -77,7 +77,7 @@ def post_with(entry: Entry, puts: Actions, updates: Actions, give_up_at: float) 
             return Outcome.OVERTAKEN
         if time.monotonic() + pause_seconds > give_up_at:
             return Outcome.UNSETTLED
-        pause_seconds = _pause(pause_seconds)
+        pause_seconds = pause(pause_seconds)
 
 
 def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
@@ -122,13 +122,13 @@ def _post_batch(batch: list[Entry], give_up_at: float) -> dict[str, Outcome]:
             continue
         if time.monotonic() + pause_seconds > give_up_at:
             return outcomes | {entry.id: Outcome.UNSETTLED for entry in pending}
-        pause_seconds = _pause(pause_seconds)
+        pause_seconds = pause(pause_seconds)
     return outcomes
 
 
-def _pause(seconds: float) -> float:
+def pause(seconds: float) -> float:
     """Wait up to so long, at random so that rivals do not meet again; answers how long the next wait may be."""
-    time.sleep(random.uniform(0, seconds))  # noqa: S311
+    time.sleep(random.uniform(0, seconds))  # noqa: S311 - it parts rivals, and guards no secret
     return min(2 * seconds, LONGEST_PAUSE_SECONDS)
 
 

@@ -28,6 +28,8 @@ SEEN_BY_SUB_ACCOUNT = [
     "quantity",
     "currency",
     "note",
+    "credit_kind",
+    "given_by",
     "outcome",
     "agent_id",
     "sub_account_leg",
@@ -41,7 +43,8 @@ class _Meta:
 
 
 class AccountItem(Model):
-    """Workspaces, their sub-accounts, voice agents and endpoints under the workspace's id; API keys by their hash."""
+    """Workspaces, and under their ids sub-accounts, people, voice agents and endpoints; API keys and one-time links by
+    their hash."""
 
     class Meta(_Meta):
         table_name = settings().table_name("accounts")
@@ -56,10 +59,15 @@ class AccountItem(Model):
     gate = JSONAttribute(null=True)
     cards = JSONAttribute(null=True)
     cards_version = NumberAttribute(null=True)
+    status_change = JSONAttribute(null=True)
+    closing_key = UnicodeAttribute(null=True)
     sub_account_id = UnicodeAttribute(null=True)
     provider = UnicodeAttribute(null=True)
     secret = UnicodeAttribute(null=True)
     revoked = BooleanAttribute(null=True)
+    facts = JSONAttribute(null=True)
+    version = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
 
 
 class DueRefills(GlobalSecondaryIndex["WalletItem"]):
@@ -86,6 +94,8 @@ class WalletItem(Model):
     credit_limit_micros = NumberAttribute()
     refill_shard = UnicodeAttribute(null=True)
     refill_threshold_micros = NumberAttribute(null=True)
+    notice_levels = JSONAttribute(null=True)
+    notified_level_micros = NumberAttribute(null=True)
     due_refills = DueRefills()
 
 
@@ -160,6 +170,8 @@ class EntryItem(Model):
     remarks = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     note = UnicodeAttribute(null=True)
+    credit_kind = UnicodeAttribute(null=True)
+    given_by = UnicodeAttribute(null=True)
     quantity = NumberAttribute(null=True)
     answered_at_ms = NumberAttribute(null=True)
     ended_at_ms = NumberAttribute(null=True)
@@ -180,7 +192,7 @@ class EntryItem(Model):
 
 
 class OpenPayments(GlobalSecondaryIndex["PaymentItem"]):
-    """Top-ups whose end is not known yet, the oldest first. Sparse: a closed one is not in it."""
+    """What waits at a moment: open top-ups and refills, the oldest first, and wallets that rest until then. Sparse."""
 
     class Meta:
         index_name = "open_payments"
@@ -191,7 +203,7 @@ class OpenPayments(GlobalSecondaryIndex["PaymentItem"]):
 
 
 class PaymentItem(Model):
-    """Connections, OAuth states, customers, cards, top-ups and payments: what is known of money at Stripe."""
+    """Connections, OAuth states, customers, cards, top-ups, refills, payments: what is known of money at Stripe."""
 
     class Meta(_Meta):
         table_name = settings().table_name("payments")
@@ -207,10 +219,54 @@ class PaymentItem(Model):
     reversals = NumberAttribute(null=True)
     disputed_micros = NumberAttribute(null=True)
     held = BooleanAttribute(null=True)
+    version = NumberAttribute(null=True)
     open_shard = UnicodeAttribute(null=True)
     opened_at_ms = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
     open_payments = OpenPayments()
+
+
+class DueDeliveries(GlobalSecondaryIndex["ActivityItem"]):
+    """What is still to be sent, the longest due first. Sparse: what was sent or given up is not in it."""
+
+    class Meta:
+        index_name = "due_deliveries"
+        projection = IncludeProjection(["queued_at_ms"])
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at_ms = NumberAttribute(range_key=True)
+
+
+class ActivityItem(Model):
+    """Notices under their owner's id, the deliveries of each under their endpoint's, and the endpoints themselves."""
+
+    class Meta(_Meta):
+        table_name = settings().table_name("activity")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    type = UnicodeAttribute(null=True)
+    notice_key = UnicodeAttribute(null=True)
+    workspace_id = UnicodeAttribute(null=True)
+    occurred_at_ms = NumberAttribute(null=True)
+    data = JSONAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at_ms = NumberAttribute(null=True)
+    queued_at_ms = NumberAttribute(null=True)
+    body = UnicodeAttribute(null=True)
+    recipient = UnicodeAttribute(null=True)
+    state = UnicodeAttribute(null=True)
+    endpoint_id = UnicodeAttribute(null=True)
+    url = UnicodeAttribute(null=True)
+    secret = UnicodeAttribute(null=True)
+    types = JSONAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    created_at_ms = NumberAttribute(null=True)
+    enabled_at_ms = NumberAttribute(null=True)
+    disabled_at_ms = NumberAttribute(null=True)
+    last_success_at_ms = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    due_deliveries = DueDeliveries()
 
 
 @cache

@@ -5,10 +5,14 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from chalicelib.domain.accounts import AccountStatus, Provider
+from chalicelib.domain.notices import EndpointState, NoticeType
 from chalicelib.domain.payments import ConnectionState, TopUpState
+from chalicelib.domain.people import Role
 from chalicelib.domain.rating import PriceType
+from chalicelib.domain.refill import RefillMode
+from chalicelib.domain.standing import Cause, RefillState
 from chalicelib.domain.usage import Status
-from chalicelib.domain.wallet import EntryKind, WalletStatus
+from chalicelib.domain.wallet import WalletStatus
 from chalicelib.web.fields import AnswerModel
 
 T = TypeVar("T", bound=BaseModel)
@@ -50,6 +54,28 @@ class ShownGate(AnswerModel):
     max_call_seconds: int
 
 
+class ShownTopUpRange(AnswerModel):
+    """The smallest and the largest top-up."""
+
+    minimum: str
+    maximum: str
+
+
+class ShownTopUpLimits(AnswerModel):
+    """Limits of top-ups of the workspace's own wallet, and of its sub-accounts'."""
+
+    workspace: ShownTopUpRange
+    sub_accounts: ShownTopUpRange
+
+
+class ShownStatusChange(AnswerModel):
+    """When an account was paused, resumed or closed the last time, by whom, and why."""
+
+    at: str
+    by: str
+    note: str | None
+
+
 class ShownWorkspace(AnswerModel):
     """A workspace; `cost` is the card in force now."""
 
@@ -59,7 +85,9 @@ class ShownWorkspace(AnswerModel):
     currency: str
     owner_email: str
     status: AccountStatus
+    status_change: ShownStatusChange | None
     gate: ShownGate
+    top_up_limits: ShownTopUpLimits
     cost: ShownCard | None
     cost_cards: list[ShownCard]
     created_at: str
@@ -73,6 +101,7 @@ class ShownSubAccount(AnswerModel):
     workspace: str
     name: str
     status: AccountStatus
+    status_change: ShownStatusChange | None
     rebilling: ShownCard | None
     rebilling_cards: list[ShownCard]
     created_at: str
@@ -100,9 +129,47 @@ class ShownVoiceAgent(AnswerModel):
 
 
 class ShownRefill(AnswerModel):
-    """The wallet's automatic refill."""
+    """How a wallet's automatic refills stand. Where something has stopped them, `cause` and `detail` say what;
+    `retry_at` is when they go on by themselves, null if only a person helps; `action_url` is where the person helps."""
 
-    state: Literal["off"] = "off"
+    state: RefillState = RefillState.OFF
+    cause: Cause | None = None
+    detail: str | None = None
+    since: str | None = None
+    retry_at: str | None = None
+    action_url: str | None = None
+
+
+class ShownRefillRule(AnswerModel):
+    """A wallet's refill rule, what refills came to, and how they stand."""
+
+    object: Literal["refill_rule"] = "refill_rule"
+    owner: str
+    currency: str
+    enabled: bool
+    threshold: str
+    mode: RefillMode
+    target_balance: str
+    amount: str
+    daily_limit: str | None
+    monthly_limit: str | None
+    daily_count_limit: int
+    cooldown_seconds: int
+    spent_today: str
+    spent_this_month: str
+    refills_today: int
+    refill: ShownRefill
+
+
+class ShownRefillSwitch(AnswerModel):
+    """Whether refills are stopped, for a workspace (`scope` is its id) or for everybody."""
+
+    object: Literal["refill_switch"] = "refill_switch"
+    scope: str
+    stopped: bool
+    reason: str
+    by: str
+    at: str | None
 
 
 class ShownTopUp(AnswerModel):
@@ -161,21 +228,6 @@ class ShownUsage(AnswerModel):
     price_per_unit: str | None = None
     connect_fee: str | None = None
     rate_card_effective_at: str | None = None
-
-
-class ShownEntry(AnswerModel):
-    """One signed movement of one wallet."""
-
-    object: Literal["entry"] = "entry"
-    id: str
-    kind: EntryKind
-    amount: str = Field(examples=["-0.105000"])
-    currency: str
-    occurred_at: str
-    posted_at: str
-    note: str | None
-    sub_account: str | None
-    usage: ShownUsage | None
 
 
 class ShownCharge(AnswerModel):
@@ -272,3 +324,72 @@ class Health(AnswerModel):
 
     status: Literal["ok"] = "ok"
     version: str
+
+
+class ShownPerson(AnswerModel):
+    """Somebody with a role in a workspace."""
+
+    object: Literal["person"] = "person"
+    email: str
+    role: Role
+
+
+class ShownUser(AnswerModel):
+    """Somebody who may see a sub-account's billing."""
+
+    object: Literal["authorized_user"] = "authorized_user"
+    email: str
+
+
+class ShownSession(AnswerModel):
+    """A person's session. `token` and `account` are told once, when it begins."""
+
+    object: Literal["session"] = "session"
+    email: str
+    workspace: str
+    role: Role | None
+    sub_accounts: list[str]
+    csrf_token: str
+    token: str | None = None
+    account: str | None = None
+    expires_at: str | None = None
+
+
+class ShownNotice(AnswerModel):
+    """Something that happened. What stands in `data` depends on the type."""
+
+    object: Literal["notice"] = "notice"
+    id: str
+    type: NoticeType
+    owner: str
+    occurred_at: str
+    data: dict[str, str | int] = Field(examples=[{"level": "5.00", "balance": "4.895000", "currency": "usd"}])
+
+
+class ShownNoticeLevels(AnswerModel):
+    """At which balances a wallet's owner is told, the highest first."""
+
+    object: Literal["notice_levels"] = "notice_levels"
+    owner: str
+    levels: list[str] = Field(examples=[["20.00", "5.00", "0.00"]])
+    currency: str
+
+
+class ShownWebhookEndpoint(AnswerModel):
+    """Where notices are sent; `types` null means all. `reason` says why it was switched off."""
+
+    object: Literal["webhook_endpoint"] = "webhook_endpoint"
+    id: str
+    url: str
+    types: list[NoticeType] | None
+    state: EndpointState
+    reason: str | None
+    disabled_at: str | None
+    last_success_at: str | None
+    created_at: str
+
+
+class ShownNewWebhookEndpoint(ShownWebhookEndpoint):
+    """A new endpoint. The secret is shown this once."""
+
+    secret: str

@@ -15,10 +15,11 @@ from pydantic import BaseModel
 
 from chalicelib.domain import strict_json
 from chalicelib.domain.errors import Malformed, NotFound, RebillError, TooLarge, UnsupportedMedia
-from chalicelib.flows.authenticate import authenticate_platform
+from chalicelib.domain.people import NOBODY, Caller
 from chalicelib.settings import settings
 from chalicelib.validation import validate
 from chalicelib.web import errors
+from chalicelib.web.callers import SAFE_METHODS, admit, caller_of
 from chalicelib.web.pages import refusal_page
 
 MOST_BODY_BYTES = 1_000_000
@@ -39,14 +40,16 @@ class Call(Generic[B]):
     raw_body: bytes
     base_url: str
     request_id: str
+    caller: Caller = NOBODY
 
-    def query_as(self, model: type["Q"]) -> "Q":
-        """The query string read as a model.
+    def query_as(self, model: type["Q"], others_may_be_there: bool = False) -> "Q":
+        """The query string read as a model; pages for people take no offence at what else stands in an address.
 
         Raises:
             Invalid: a value it may not have; names it.
         """
-        return validate(model, dict(self.query))
+        wanted = {name: self.query[name] for name in model.model_fields if name in self.query}
+        return validate(model, wanted if others_may_be_there else dict(self.query))
 
 
 Q = TypeVar("Q", bound=BaseModel)
@@ -112,18 +115,18 @@ def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Respo
     """Guard, read, call, answer. No exception gets past here: Chalice would make a bare 500 of it."""
     request_id = _request_id(request)
     try:
-        if made.needs_key:
-            authenticate_platform(_api_key(request.headers))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        caller = caller_of(headers, made.method) if made.needs_key else NOBODY
         values = {name: _path_value(value) for name, value in path_values.items()}
-        answer = made.view(_read(made, request, values, request_id), **values)
+        if made.needs_key:
+            admit(caller, made.method, made.path, values)
+        answer = answer_of(made, _read(made, request, values, request_id, caller), values)
     except RebillError as error:
         answer = errors.refusal(error, request_id)
-        return _as_page(answer, error.detail) if made.answers == "text/html" else answer
+        answer = _as_page(answer, error.detail) if made.answers == "text/html" else answer
     except Exception as error:  # noqa: BLE001 - the last door: what gets here is a bug, and is logged as one
         answer = errors.our_fault(error, request_id)
-        return _as_page(answer, errors.OUR_FAULT) if made.answers == "text/html" else answer
-    if isinstance(answer, BaseModel):
-        answer = Response(answer.model_dump_json(), {"Content-Type": "application/json"}, made.status.value)
+        answer = _as_page(answer, errors.OUR_FAULT) if made.answers == "text/html" else answer
     answer.headers = {
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
@@ -133,6 +136,30 @@ def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Respo
     return answer
 
 
+def answer_of(made: Door, call: Call[Any], values: Mapping[str, str]) -> Response:
+    """Call the view: once only where the door takes an Idempotency-Key, and with a witness where it may change things.
+
+    Both are imported where they are used: the gate needs neither.
+    """
+
+    def view() -> Response:
+        answer = made.view(call, **values)
+        if isinstance(answer, BaseModel):
+            return Response(answer.model_dump_json(), {"Content-Type": "application/json"}, made.status.value)
+        return answer
+
+    if not made.needs_key or made.method in SAFE_METHODS:
+        return view()
+    from chalicelib.web.changes import witnessed
+
+    if "Idempotency-Key" not in made.headers:
+        return witnessed(made, call.caller, values, view)
+    from chalicelib.web.idempotency import once
+
+    address = f"{made.method} {made.path.format(**values)}"
+    return once(call, address, lambda: witnessed(made, call.caller, values, view))
+
+
 def _as_page(answer: Response, detail: str) -> Response:
     """The same refusal for somebody with a browser: another body, the same status and headers."""
     page = refusal_page(detail, HTTPStatus(answer.status_code))
@@ -140,7 +167,7 @@ def _as_page(answer: Response, detail: str) -> Response:
     return page
 
 
-def _read(made: Door, request: Request, path_values: Mapping[str, str], request_id: str) -> Call[Any]:
+def _read(made: Door, request: Request, path_values: Mapping[str, str], request_id: str, caller: Caller) -> Call[Any]:
     raw_body = request.raw_body or b""
     raw_body = raw_body.encode() if isinstance(raw_body, str) else raw_body
     if len(raw_body) > made.most_body_bytes:
@@ -153,7 +180,7 @@ def _read(made: Door, request: Request, path_values: Mapping[str, str], request_
     base_url = settings().base_url or _base_url(request, path_values)
     query = dict(request.query_params or {})
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Call(body, query, headers, raw_body, base_url, request_id)
+    return Call(body, query, headers, raw_body, base_url, request_id, caller)
 
 
 def _object(raw_body: bytes) -> Any:
@@ -175,11 +202,6 @@ def _path_value(value: str) -> str:
     if not _PATH_VALUE.fullmatch(decoded):
         raise NotFound("not_found", "There is nothing at this address.")
     return decoded
-
-
-def _api_key(headers: Mapping[str, str]) -> str:
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
 def _request_id(request: Request) -> str:

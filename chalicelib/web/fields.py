@@ -87,6 +87,9 @@ ConnectFee = money(0, 5 * MICROS_PER_UNIT, "Once for each call that connects.")
 CreditLimit = money(0, 10_000 * MICROS_PER_UNIT, "How far below zero the wallet may go before calls stop.")
 CreditAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to add.")
 TopUpAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "How much to buy.")
+RefillThreshold = money(MICROS_PER_UNIT, 1_000 * MICROS_PER_UNIT, "At or below it, the wallet is refilled.")
+RefillAmount = money(MICROS_PER_UNIT // 100, 10_000 * MICROS_PER_UNIT, "What to refill to, or by.")
+RefillLimit = money(MICROS_PER_UNIT, 100_000 * MICROS_PER_UNIT, "The most that refills may take.")
 Increment = Annotated[int, Field(ge=1, le=60, description="Seconds; talk time is rounded up to it.")]
 
 

@@ -21,8 +21,15 @@ _PARTS = {
     "wallets": "Wallets",
     "usage": "Usage events",
     "access": "The gate",
+    "snapshot": "The snapshot for new sub-accounts",
+    "account_state": "Pausing and closing",
     "voice": "Voice platforms",
     "payments": "Payments through Stripe",
+    "refills": "Automatic refills",
+    "people": "People and sessions",
+    "activity": "Notices and webhooks",
+    "audit": "Audit trail",
+    "dashboard": "The dashboard",
     "described": "This API",
 }
 _REF = "#/components/schemas/{model}"
@@ -145,7 +152,7 @@ def _body(made: Door, names: dict[type[BaseModel], str]) -> dict[str, Any]:
 def _problems(made: Door) -> list[HTTPStatus]:
     found = {*_ALWAYS, *made.problems}
     if made.needs_key:
-        found.add(HTTPStatus.UNAUTHORIZED)
+        found.update((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
     if "{" in made.path:
         found.add(HTTPStatus.NOT_FOUND)
     if made.body is not None:
@@ -156,7 +163,7 @@ def _problems(made: Door) -> list[HTTPStatus]:
         found.add(HTTPStatus.BAD_REQUEST)
     if made.answers == "text/html":
         found.update((HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
-    if made.method in ("PUT", "POST") and made.needs_key:
+    if made.method in ("PUT", "POST", "DELETE") and made.needs_key:
         found.update((HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY))
     return sorted(found)
 

@@ -4,30 +4,44 @@ from collections.abc import Sequence
 
 from chalicelib.clock import now_ms, rfc3339
 from chalicelib.domain.access import minutes_left_tenths, wallet_status
-from chalicelib.domain.accounts import SubAccount, VoiceEndpoint, Workspace
+from chalicelib.domain.accounts import StatusChange, SubAccount, VoiceEndpoint, Workspace
 from chalicelib.domain.money import format_amount, format_price
-from chalicelib.domain.payments import Card, TopUp, TopUpState
+from chalicelib.domain.notices import Notice, WatchedWallet, WebhookEndpoint
+from chalicelib.domain.payments import Card, Connection, TopUp, TopUpLimits, TopUpState
 from chalicelib.domain.rating import VOICE, Charge, Price, PriceType, RateCard, card_in_force
+from chalicelib.domain.standing import Cause, RefillState, Standing, Stop
 from chalicelib.domain.usage import Status, UsageEvent
 from chalicelib.domain.wallet import Entry, Leg, Wallet
-from chalicelib.storage import connections, payments
+from chalicelib.storage import connections, customers, refills, top_ups
+from chalicelib.storage.refill_switch import EVERYBODY, Switch, get_switch
 from chalicelib.storage.usage_events import KeptEvent
 from chalicelib.web.answers import (
     ShownCard,
     ShownCharge,
     ShownCharges,
-    ShownEntry,
+    ShownConnection,
     ShownGate,
+    ShownNewWebhookEndpoint,
+    ShownNotice,
+    ShownNoticeLevels,
     ShownPaymentMethod,
     ShownPrice,
+    ShownRefill,
+    ShownRefillRule,
+    ShownRefillSwitch,
+    ShownStatusChange,
     ShownSubAccount,
     ShownTopUp,
+    ShownTopUpLimits,
+    ShownTopUpRange,
     ShownUsage,
     ShownUsageEvent,
     ShownVoiceEndpoint,
     ShownWallet,
+    ShownWebhookEndpoint,
     ShownWorkspace,
 )
+from chalicelib.web.entry_answers import ShownEntry
 
 
 def show_price(price: Price, meter: str) -> ShownPrice:
@@ -71,13 +85,21 @@ def show_workspace(workspace: Workspace) -> ShownWorkspace:
         currency=workspace.currency,
         owner_email=workspace.owner_email,
         status=workspace.status,
+        status_change=_show_status_change(workspace.status_change),
         gate=ShownGate(
             min_start_seconds=workspace.gate.min_start_seconds, max_call_seconds=workspace.gate.max_call_seconds
+        ),
+        top_up_limits=ShownTopUpLimits(
+            workspace=_show_limits(workspace.workspace_limits), sub_accounts=_show_limits(workspace.sub_account_limits)
         ),
         cost=show_card(card_in_force(workspace.cost_cards, now_ms())),
         cost_cards=_show_cards(workspace.cost_cards),
         created_at=rfc3339(workspace.created_at_ms),
     )
+
+
+def _show_limits(limits: TopUpLimits) -> ShownTopUpRange:
+    return ShownTopUpRange(minimum=format_price(limits.minimum_micros), maximum=format_price(limits.maximum_micros))
 
 
 def show_sub_account(sub_account: SubAccount) -> ShownSubAccount:
@@ -87,10 +109,15 @@ def show_sub_account(sub_account: SubAccount) -> ShownSubAccount:
         workspace=sub_account.workspace_id,
         name=sub_account.name,
         status=sub_account.status,
+        status_change=_show_status_change(sub_account.status_change),
         rebilling=show_card(card_in_force(sub_account.rebilling_cards, now_ms())),
         rebilling_cards=_show_cards(sub_account.rebilling_cards),
         created_at=rfc3339(sub_account.created_at_ms),
     )
+
+
+def _show_status_change(change: StatusChange | None) -> ShownStatusChange | None:
+    return ShownStatusChange(at=rfc3339(change.at_ms), by=change.by, note=change.note) if change else None
 
 
 def show_endpoint(endpoint: VoiceEndpoint, url: str) -> ShownVoiceEndpoint:
@@ -105,13 +132,13 @@ def show_endpoint(endpoint: VoiceEndpoint, url: str) -> ShownVoiceEndpoint:
     )
 
 
-def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None) -> ShownWallet:
+def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, base_url: str) -> ShownWallet:
     """A wallet with what it still pays for. `sub_account` is None for the workspace's own."""
     now = now_ms()
     tenths = minutes_left_tenths(wallet, workspace, sub_account, now)
     linked = connections.get_connection(workspace.id) if sub_account else None
-    card = payments.card_of(wallet.owner_id, linked.version if linked else 0)
-    pending = payments.pending_top_up(wallet.owner_id)
+    card = customers.card_of(wallet.owner_id, linked.version if linked else 0)
+    pending = top_ups.pending_top_up(wallet.owner_id)
     return ShownWallet(
         owner=wallet.owner_id,
         balance=format_amount(wallet.balance_micros),
@@ -119,9 +146,59 @@ def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | 
         status=wallet_status(wallet, workspace, sub_account, now),
         credit_limit=format_price(wallet.credit_limit_micros),
         minutes_left=None if tenths is None else f"{tenths // 10}.{tenths % 10}",
+        refill=show_refill(refills.get_standing(wallet.owner_id), base_url),
         pending_top_up=show_top_up(pending) if pending else None,
         card=show_card_on_file(card) if card else None,
     )
+
+
+def show_refill(standing: Standing, base_url: str) -> ShownRefill:
+    """How a wallet's refills stand, with what has stopped them."""
+    stop, state = standing.stop, standing.state()
+    if state is RefillState.OK and (switch := get_switch(EVERYBODY)).stopped:  # no wallet has been looked at since
+        stop, state = Stop(Cause.SWITCHED_OFF, switch.at_ms), RefillState.HELD
+    if stop is None or state in (RefillState.OFF, RefillState.CHARGING):
+        return ShownRefill(state=state)
+    return ShownRefill(
+        state=state,
+        cause=stop.cause,
+        detail=stop.detail,
+        since=rfc3339(stop.since_ms),
+        retry_at=None if stop.until_ms is None else rfc3339(stop.until_ms),
+        action_url=stop.url and f"{base_url}{stop.url}",
+    )
+
+
+def show_refill_rule(standing: Standing, currency: str, base_url: str) -> ShownRefillRule:
+    """A refill rule as its owner sees it."""
+    rule, spent = standing.rule, standing.spent.on(now_ms())
+    return ShownRefillRule(
+        owner=standing.owner_id,
+        currency=currency,
+        enabled=rule.enabled,
+        threshold=format_price(rule.threshold_micros),
+        mode=rule.mode,
+        target_balance=format_price(rule.target_balance_micros),
+        amount=format_price(rule.amount_micros),
+        daily_limit=_price_or_none(rule.daily_limit_micros),
+        monthly_limit=_price_or_none(rule.monthly_limit_micros),
+        daily_count_limit=rule.daily_count_limit,
+        cooldown_seconds=rule.cooldown_seconds,
+        spent_today=format_price(spent.day_micros),
+        spent_this_month=format_price(spent.month_micros),
+        refills_today=spent.day_count,
+        refill=show_refill(standing, base_url),
+    )
+
+
+def _price_or_none(micros: int | None) -> str | None:
+    return None if micros is None else format_price(micros)
+
+
+def show_refill_switch(switch: Switch) -> ShownRefillSwitch:
+    """The switch, whether or not it was ever touched."""
+    at = rfc3339(switch.at_ms) if switch.at_ms else None
+    return ShownRefillSwitch(scope=switch.scope, stopped=switch.stopped, reason=switch.reason, by=switch.by, at=at)
 
 
 def show_top_up(top_up: TopUp) -> ShownTopUp:
@@ -140,6 +217,19 @@ def show_top_up(top_up: TopUp) -> ShownTopUp:
 def show_card_on_file(card: Card) -> ShownPaymentMethod:
     """A saved card, as far as anybody needs to know it."""
     return ShownPaymentMethod(brand=card.brand, last4=card.last4, expires=f"{card.exp_month:02d}/{card.exp_year}")
+
+
+def show_connection(found: Connection) -> ShownConnection:
+    """A workspace's link to its Stripe account."""
+    return ShownConnection(
+        workspace=found.workspace_id,
+        state=found.state,
+        account=found.account_id,
+        account_name=found.account_name,
+        mode="live" if found.livemode else "test",
+        charges_enabled=found.charges_enabled,
+        connected_at=rfc3339(found.connected_at_ms),
+    )
 
 
 def _show_usage(usage: UsageEvent, charge: Charge | None = None) -> ShownUsage:
@@ -173,8 +263,8 @@ def _seconds(milliseconds: int) -> str:
     return f"{sign}{abs(milliseconds) // 1000}.{abs(milliseconds) % 1000:03d}"
 
 
-def show_entry(entry: Entry, owner_id: str) -> ShownEntry:
-    """An entry as one of its wallets saw it: the other wallet's leg is not in the answer."""
+def show_entry(entry: Entry, owner_id: str, shows_by: bool = False) -> ShownEntry:
+    """An entry as one of its wallets saw it: the other wallet's leg is not in it, nor, usually, who moved it."""
     leg = next(leg for leg in entry.legs if leg.owner_id == owner_id)
     return ShownEntry(
         id=entry.id,
@@ -184,6 +274,8 @@ def show_entry(entry: Entry, owner_id: str) -> ShownEntry:
         occurred_at=rfc3339(entry.occurred_at_ms),
         posted_at=rfc3339(entry.posted_at_ms),
         note=entry.note,
+        credit_kind=entry.credit_kind,
+        by=entry.by if shows_by else None,
         sub_account=entry.sub_account_id or (owner_id if owner_id.startswith("sa_") else None),
         usage=None if entry.usage is None else _show_usage(entry.usage, leg.charge),
     )
@@ -242,3 +334,39 @@ def _show_charge(entry: Entry, leg: Leg | None) -> ShownCharge | None:
         price=show_price(charge.price, meter),
         rate_card_effective_at=rfc3339(charge.card_effective_at_ms),
     )
+
+
+def show_notice(notice: Notice) -> ShownNotice:
+    """A notice as its owner sees it."""
+    return ShownNotice(
+        id=notice.id,
+        type=notice.type,
+        owner=notice.owner_id,
+        occurred_at=rfc3339(notice.occurred_at_ms),
+        data=dict(notice.data),
+    )
+
+
+def show_notice_levels(wallet: WatchedWallet) -> ShownNoticeLevels:
+    """At which balances a wallet's owner is told."""
+    levels = [format_price(level) for level in wallet.levels_micros]
+    return ShownNoticeLevels(owner=wallet.owner_id, levels=levels, currency=wallet.currency)
+
+
+def show_webhook_endpoint(endpoint: WebhookEndpoint) -> ShownWebhookEndpoint:
+    """An endpoint without its secret."""
+    return ShownWebhookEndpoint(
+        id=endpoint.id,
+        url=endpoint.url,
+        types=list(endpoint.types) or None,
+        state=endpoint.state,
+        reason=endpoint.reason,
+        disabled_at=None if endpoint.disabled_at_ms is None else rfc3339(endpoint.disabled_at_ms),
+        last_success_at=None if endpoint.last_success_at_ms is None else rfc3339(endpoint.last_success_at_ms),
+        created_at=rfc3339(endpoint.created_at_ms),
+    )
+
+
+def show_new_webhook_endpoint(endpoint: WebhookEndpoint) -> ShownNewWebhookEndpoint:
+    """An endpoint with its secret."""
+    return ShownNewWebhookEndpoint(**show_webhook_endpoint(endpoint).model_dump(), secret=endpoint.secret)

@@ -53,7 +53,7 @@ def test_an_account_is_changed_by_making_another_one() -> None:
     client = SubAccount("sa_abc_def", "ws_abc", "Client", 0)
 
     with pytest.raises(dataclasses.FrozenInstanceError):
-        client.status = AccountStatus.PAUSED  # type: ignore[misc]
+        client.status = AccountStatus.PAUSED  # type: ignore[misc]  # what must not work
 
 
 @pytest.mark.parametrize("provider", list(Provider))

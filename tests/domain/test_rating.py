@@ -264,4 +264,4 @@ def test_a_charge_is_never_changed_afterwards() -> None:
     charge = rate(42_000, VOICE, COST, 0)
 
     with pytest.raises(dataclasses.FrozenInstanceError):
-        charge.amount_micros = 0  # type: ignore[misc]
+        charge.amount_micros = 0  # type: ignore[misc]  # what must not work

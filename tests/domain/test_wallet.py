@@ -71,7 +71,7 @@ def test_an_entry_is_never_changed() -> None:
     posted = entry(workspace_leg=Leg("ws_abc", -49_000))
 
     with pytest.raises(dataclasses.FrozenInstanceError):
-        posted.workspace_leg = None  # type: ignore[misc]
+        posted.workspace_leg = None  # type: ignore[misc]  # what must not work
 
 
 def test_the_words_that_others_read_are_those_of_the_api() -> None:

@@ -4,11 +4,11 @@ import json
 import logging
 from typing import Any
 
-import boto3
 import pytest
 import time_machine
 
 from chalicelib.clock import now_ms
+from tests.aws import aws
 from tests.payments.conftest import Paying
 from tests.world import Answer
 
@@ -88,10 +88,9 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def everything_kept() -> str:
     """All items of all tables, and all messages that wait, as one text."""
-    dynamodb = boto3.client("dynamodb")
     pages = [
         page
-        for table in dynamodb.list_tables()["TableNames"]
-        for page in dynamodb.get_paginator("scan").paginate(TableName=table)
+        for table in aws("dynamodb").list_tables()["TableNames"]
+        for page in aws("dynamodb").get_paginator("scan").paginate(TableName=table)
     ]
     return json.dumps([page["Items"] for page in pages])

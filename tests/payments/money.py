@@ -3,10 +3,10 @@
 import random
 from typing import Any
 
-import boto3
 import stripe as sdk
 
 from chalicelib.settings import settings
+from tests.aws import aws, queue_url
 from tests.payments.conftest import Paying
 
 REFUND_FAILS, REFUND_PENDS = "4000000000005126", "4000000000007726"
@@ -29,18 +29,17 @@ def said_again(paying: Paying, order: int) -> None:
 
 def everything_stored() -> dict[str, Any]:
     """Every item of every table, and how many messages wait."""
-    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
-    tables = dynamodb.list_tables()["TableNames"]
-    items = {name: sorted(map(str, dynamodb.scan(TableName=name)["Items"])) for name in tables}
-    url = sqs.get_queue_url(QueueName=settings().payments_queue)["QueueUrl"]
-    names = ["ApproximateNumberOfMessages"]
-    return items | sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    tables = aws("dynamodb").list_tables()["TableNames"]
+    items = {name: sorted(map(str, aws("dynamodb").scan(TableName=name)["Items"])) for name in tables}
+    url, names = queue_url(settings().payments_queue), ["ApproximateNumberOfMessages"]
+    return items | aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
 
 
 def own_sale(paying: Paying, account: str, amount: int = 5000, **more: Any) -> str:
     """The account's owner takes a payment of its own, with its own key: the PaymentIntent."""
     token = paying.pretend.control.connect(account)
-    shop = sdk.StripeClient(token, base_addresses=paying.pretend.base_addresses)  # type: ignore[arg-type]
+    addresses: Any = paying.pretend.base_addresses
+    shop = sdk.StripeClient(token, base_addresses=addresses)
     params: Any = {"amount": amount, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
     params["automatic_payment_methods"] = {"enabled": True, "allow_redirects": "never"}
     return str(shop.v1.payment_intents.create({**params, **more}).id)

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 import stripe as sdk
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -13,8 +12,9 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from chalicelib.clock import now_ms
 from chalicelib.flows import follow_stripe
 from chalicelib.settings import _parameter_store, settings
-from chalicelib.storage import payments
+from chalicelib.storage import customers, payments
 from local.pretend_stripe.deliveries import signature
+from tests.aws import aws
 from tests.payments.conftest import BRIGHT, SECRETS, Paying
 
 KEY = "sk_test_" + "CANARYcanary0123456789abcdef"
@@ -79,7 +79,7 @@ def whole_error(status: int) -> dict[str, Any]:
 
 def give_key(key: str) -> None:
     name = f"/rebill/{settings().stage}/stripe/secret-key"
-    boto3.client("ssm").put_parameter(Name=name, Value=key, Type="SecureString", Overwrite=True)
+    aws("ssm").put_parameter(Name=name, Value=key, Type="SecureString", Overwrite=True)
     _parameter_store().clear_cache()
 
 
@@ -276,9 +276,11 @@ def test_a_key_that_was_pasted_badly_is_not_written_down(paying: Paying, written
     assert_clean(written(), paying)
 
 
-@pytest.mark.parametrize("crashing", ["settle", "keep_card", "customer_of"])
+@pytest.mark.parametrize(
+    ("kept_in", "crashing"), [(payments, "settle"), (customers, "keep_card"), (customers, "customer_of")]
+)
 def test_the_trace_of_a_crash_of_ours_shows_where_it_was_and_not_what_it_held(
-    paying: Paying, written: Callable[[], str], monkeypatch: pytest.MonkeyPatch, crashing: str
+    paying: Paying, written: Callable[[], str], monkeypatch: pytest.MonkeyPatch, kept_in: Any, crashing: str
 ) -> None:
     _, client = paying.agency()
     top_up = paying.top_up(client)
@@ -289,7 +291,7 @@ def test_the_trace_of_a_crash_of_ours_shows_where_it_was_and_not_what_it_held(
         raise RuntimeError(f"{KEY} {CARD} {EMAIL} {CLIENT_SECRET}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(payments, crashing, crash)
+        patch.setattr(kept_in, crashing, crash)
         page = paying.return_to(top_up)
 
     assert page.status == 500

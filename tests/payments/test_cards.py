@@ -1,10 +1,11 @@
 """Saved cards are followed, and a wallet says what is known of its payments."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chalicelib.storage import payments
+from chalicelib.storage import customers
 from tests.payments.conftest import BRIGHT, Paying
 
 # What the clock's rule sends.
@@ -47,7 +48,7 @@ def test_a_strangers_card_on_the_same_account_changes_nothing(paying: Paying) ->
     paying.deliver()
 
     assert paying.world.wallet(client)["card"] == shown
-    assert payments.card_of(client, 1) == card
+    assert customers.card_of(client, 1) == card
 
 
 def test_a_payment_under_way_stands_beside_the_balance_with_its_page(paying: Paying) -> None:
@@ -82,7 +83,7 @@ def test_the_clock_settles_what_nobody_told_us_of(paying: Paying) -> None:
     _, client = paying.agency()
     paying.pay(paying.top_up(client, "50.00"))
 
-    tick(SCHEDULED, None)
+    tick(SCHEDULED, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
 
     assert paying.world.balance(client) == "50.000000"
 
@@ -91,4 +92,4 @@ def _client_with_a_card(paying: Paying) -> tuple[str, str, Any]:
     workspace, client = paying.agency()
     paying.pay(paying.top_up(client))
     paying.deliver()
-    return workspace, client, payments.card_of(client, 1)
+    return workspace, client, customers.card_of(client, 1)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from chalicelib.clock import now_ms
 from chalicelib.settings import _parameter_store, settings
 from local.pretend_stripe.deliveries import signature
+from tests.aws import aws
 from tests.payments.conftest import BRIGHT, LIVE, NORTH, SECRETS, Paying
 from tests.payments.money import everything_stored, own_sale, paid_fifty, said_again
 
@@ -148,7 +148,7 @@ def test_a_refund_of_our_payment_told_by_another_account_moves_nothing(paying: P
 def live(paying: Paying) -> Paying:
     """The same stage with a live key."""
     name = f"/rebill/{settings().stage}/stripe/secret-key"
-    boto3.client("ssm").put_parameter(Name=name, Value=paying.pretend.live_key, Type="SecureString", Overwrite=True)
+    aws("ssm").put_parameter(Name=name, Value=paying.pretend.live_key, Type="SecureString", Overwrite=True)
     _parameter_store().clear_cache()
     return paying
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.storage import customers
 from tests.payments.conftest import BRIGHT, NORTH, Paying
 
 
@@ -96,7 +97,7 @@ def test_the_same_key_answers_the_same_page_and_another_amount_under_it_is_refus
 
     first = paying.top_up(client, "50.00")
     again = paying.top_up(client, "50.00")
-    other = paying.top_up(client, "60.00", expect=409)
+    other = paying.top_up(client, "60.00", expect=422)
 
     assert again == first
     assert other["code"] == "idempotency_key_reused"
@@ -143,11 +144,9 @@ def test_two_clients_of_one_agency_never_share_a_customer(paying: Paying) -> Non
         paying.pay(paying.top_up(client))
     paying.deliver()
 
-    from chalicelib.storage import payments
-
-    customers = {payments.customer_of(client, 1) for client in (first, second)}
-    assert len(customers) == 2
-    assert None not in customers
+    found = {customers.customer_of(client, 1) for client in (first, second)}
+    assert len(found) == 2
+    assert None not in found
 
 
 def test_after_another_account_is_connected_no_old_customer_or_card_is_met(paying: Paying) -> None:
@@ -161,14 +160,10 @@ def test_after_another_account_is_connected_no_old_customer_or_card_is_met(payin
     paying.deliver()
 
     assert paying.world.balance(client) == "100.000000"
-    from chalicelib.storage import payments
-
-    assert payments.customer_of(client, 1) != payments.customer_of(client, 2)
+    assert customers.customer_of(client, 1) != customers.customer_of(client, 2)
 
 
 def test_a_saved_card_is_known_afterwards(paying: Paying) -> None:
-    from chalicelib.storage import payments
-
     _, client = paying.agency()
     path = f"/v1/sub-accounts/{client}/wallet/payment-method"
     page = paying.world.post(path, None, headers={"Idempotency-Key": "card"})["url"]
@@ -176,7 +171,7 @@ def test_a_saved_card_is_known_afterwards(paying: Paying) -> None:
     paying.pretend.control.pay(page.rpartition("/")[2].partition("#")[0])
     paying.deliver()
 
-    card = payments.card_of(client, 1)
+    card = customers.card_of(client, 1)
     assert card is not None
     assert (card.brand, card.last4) == ("visa", "4242")
     assert paying.world.balance(client) == "0.000000"

@@ -1,14 +1,12 @@
 """Which doors there are to spoil requests for, and what every refusal is held against."""
 
-import functools
 import json
 from collections.abc import Iterable
 from typing import Any
 
-import boto3
-
 from chalicelib.settings import settings
 from chalicelib.web.doors import DOORS
+from tests.aws import aws, queue_url
 from tests.web.examples import (
     BY_A_BROWSER,
     TOP_UPS,
@@ -29,7 +27,7 @@ PAGES = [door for door in DOORS if door.path in BY_A_BROWSER]
 WITH_QUERY = [door for door in DOORS if door.query is not None and door not in PAGES]
 WITH_HEADERS = [door for door in DOORS if door.headers]
 WITH_PATH = [door for door in DOORS if "{" in door.path]
-TABLES = ("accounts", "wallets", "day-totals", "entries", "payments")
+TABLES = ("accounts", "wallets", "day-totals", "entries", "payments", "activity")
 
 REBILLING = ("PUT", "/v1/sub-accounts/{sub_account_id}/rebilling")
 COST = ("PUT", "/v1/workspaces/{workspace_id}/cost")
@@ -87,22 +85,11 @@ def complaint_about(answer: Answer, param: str, expected: tuple[int, ...], param
 
 def everything_written() -> dict[str, Any]:
     """All items of all tables, and how many messages are on the queues, seen or not."""
-    dynamodb, sqs = clients()
     found: dict[str, Any] = {}
     for table in TABLES:
-        pages = dynamodb.get_paginator("scan").paginate(TableName=settings().table_name(table))
+        pages = aws("dynamodb").get_paginator("scan").paginate(TableName=settings().table_name(table))
         found[table] = sorted(json.dumps(item, sort_keys=True) for page in pages for item in page["Items"])
     for queue in (settings().usage_queue, settings().payments_queue):
-        counts = sqs.get_queue_attributes(QueueUrl=queue_url(queue), AttributeNames=["All"])["Attributes"]
+        counts = aws("sqs").get_queue_attributes(QueueUrl=queue_url(queue), AttributeNames=["All"])["Attributes"]
         found[queue] = sum(int(value) for name, value in counts.items() if name.startswith("ApproximateNumber"))
     return found
-
-
-@functools.cache
-def clients() -> tuple[Any, Any]:
-    return boto3.client("dynamodb"), boto3.client("sqs")
-
-
-def queue_url(name: str) -> str:
-    url: str = clients()[1].get_queue_url(QueueName=name)["QueueUrl"]
-    return url

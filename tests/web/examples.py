@@ -2,10 +2,11 @@
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel
 
@@ -13,9 +14,11 @@ from chalicelib.clock import now_ms
 from chalicelib.gateways.voice.cloudevents import CloudEvent
 from chalicelib.web.doors import DOORS, Door
 from local.pretend_stripe import PretendStripe
+from local.pretend_stripe.account_objects import API_VERSION
 from local.pretend_stripe.deliveries import signature
 from tests.calls import call, moment
 from tests.gateways.voice_platforms import sign_cloudevents
+from tests.refills.refilling import ASKS_FOR_ITS_HOLDER, Refilling
 from tests.stripe_stand import BRIGHT, NORTH, SECRETS, Paying, give_keys
 from tests.world import Answer, World
 
@@ -28,8 +31,28 @@ TOP_UPS = {
     "/v1/workspaces/{workspace_id}/wallet/top-ups": "workspace",
     "/v1/sub-accounts/{sub_account_id}/wallet/top-ups": "client",
 }
+WEBHOOK_ENDPOINTS = "/v1/webhook-endpoints"
+NOTICE_LEVELS = (
+    "/v1/workspaces/{workspace_id}/wallet/notice-levels",
+    "/v1/sub-accounts/{sub_account_id}/wallet/notice-levels",
+)
+REFILL_RULES = (
+    "/v1/workspaces/{workspace_id}/wallet/refill-rule",
+    "/v1/sub-accounts/{sub_account_id}/wallet/refill-rule",
+)
+REFILL_SWITCHES = ("/v1/refill-switch", "/v1/workspaces/{workspace_id}/refill-switch")
+SNAPSHOT = "/v1/workspaces/{workspace_id}/snapshot"
+APPLY, APPLICATION = f"{SNAPSHOT}/apply", f"{SNAPSHOT}/applications/{{application_id}}"
+APPLICATIONS = (("GET", APPLICATION), ("POST", f"{APPLICATION}/undo"))
+PAUSE_ALL, CLOSE = "/v1/workspaces/{workspace_id}/pause", "/v1/sub-accounts/{sub_account_id}/close"
+PAUSE = "/v1/sub-accounts/{sub_account_id}/pause"
+RESUMES = ("/v1/sub-accounts/{sub_account_id}/resume", "/v1/workspaces/{workspace_id}/resume")
 PROBLEM_MEMBERS = {"type", "title", "status", "code", "detail", "param", "request_id"}
 LONGEST_PROBLEM = 4_000
+OWNER = "owner@acme.example"
+ENTER, REDEEM, SESSION = "/dashboard/enter", "/v1/dashboard-sessions/redeem", "/v1/session"
+PERSON = "/v1/workspaces/{workspace_id}/people/{email}"
+USER = "/v1/sub-accounts/{sub_account_id}/authorized-users/{email}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,8 @@ class Scene:
     endpoint: dict[str, Any]
     other_workspace: str
     other_client: str
+    spare_workspace: str  # to be paused and closed: what the others do goes on
+    spare_clients: tuple[str, str]
 
     @classmethod
     def build(cls, world: World, pretend: PretendStripe) -> "Scene":
@@ -57,7 +82,9 @@ class Scene:
         paying.connect(workspace, BRIGHT)
         paying.connect(other_workspace, NORTH)
         endpoint = world.endpoint(workspace, "cloudevents")
-        return cls(world, paying, workspace, client, endpoint, other_workspace, other_client)
+        spare = world.workspace()
+        spares = world.sub_account(spare), world.sub_account(spare)
+        return cls(world, paying, workspace, client, endpoint, other_workspace, other_client, spare, spares)
 
 
 @dataclass(frozen=True)
@@ -122,7 +149,8 @@ def example(scene: Scene, door: Door) -> Example:
     query = _query(door.query) if door.query is not None else {}
     headers = {name: HEADERS[name] for name in door.headers}
     made = Example(door, path_values, body, query, headers, sign=_sign(scene, door))
-    return BY_A_BROWSER[door.path](scene, made) if door.path in BY_A_BROWSER else made
+    finish = BY_A_BROWSER.get(door.path) or IN_PERSON.get(door.path)
+    return finish(scene, made) if finish else made
 
 
 def _sign(scene: Scene, door: Door) -> Callable[[bytes], dict[str, str]] | None:
@@ -181,18 +209,76 @@ PATH_VALUES: dict[str, Callable[[Scene], str]] = {
     "event_id": lambda scene: "call_1",
     "asset": lambda scene: "start.js",
     "top_up_id": lambda scene: _top_up(scene, scene.client),
+    "email": lambda scene: "new@acme.example",
 }
 PATH_VALUES_OF: dict[tuple[str, str], dict[str, Callable[[Scene], str]]] = {
     ("GET", "/v1/workspaces/{workspace_id}/wallet/top-ups/{top_up_id}"): {
         "top_up_id": lambda scene: _top_up(scene, scene.workspace)
     },
-    ("DELETE", CONNECTION): {"workspace_id": lambda scene: scene.other_workspace},
+    ("DELETE", PERSON): {"email": lambda scene: _somebody(scene, PERSON, {"role": "admin"})},
+    ("DELETE", USER): {"email": lambda scene: _somebody(scene, USER)},
+    **{("POST", path): {"workspace_id": lambda scene: scene.spare_workspace} for path in (PAUSE_ALL, APPLY)},
+    ("POST", PAUSE): {"sub_account_id": lambda scene: scene.spare_clients[0]},
+    ("POST", CLOSE): {"sub_account_id": lambda scene: scene.spare_clients[1]},
+    **{(method, path): {"application_id": lambda scene: _application(scene)} for method, path in APPLICATIONS},
+    ("DELETE", CONNECTION): {"workspace_id": lambda scene: _a_workspace_that_may_disconnect(scene)},
+    ("DELETE", f"{WEBHOOK_ENDPOINTS}/{{endpoint_id}}"): {"endpoint_id": lambda scene: _webhook_endpoint(scene, 1)},
+    ("POST", f"{WEBHOOK_ENDPOINTS}/{{endpoint_id}}/enable"): {"endpoint_id": lambda scene: _webhook_endpoint(scene, 0)},
 }
 
 
+def _application(scene: Scene) -> str:
+    """The snapshot as it is, applied to the client once more."""
+    path = SNAPSHOT.format(workspace_id=scene.workspace)
+    body = {"sub_accounts": [scene.client], "version": scene.world.get(path)["version"]}
+    made = scene.world.post(f"{path}/apply", body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    return str(made["id"])
+
+
+def _a_workspace_that_may_disconnect(scene: Scene) -> str:
+    """One of its own, with an account of its own: what a scene's clients pay on stays."""
+    workspace = scene.world.workspace()
+    scene.paying.connect(workspace, scene.paying.pretend.control.add_account("Short Calls")["id"])
+    return workspace
+
+
 def _top_up(scene: Scene, owner: str) -> str:
-    top_up_id: str = scene.paying.top_up(owner, TOP_UP["amount"], HEADERS["Idempotency-Key"])["id"]
+    top_up_id: str = scene.paying.top_up(owner, TOP_UP["amount"], "order-8")["id"]
     return top_up_id
+
+
+def _webhook_endpoint(scene: Scene, number: int) -> str:
+    """The first, or the second, that is there: there may be few."""
+    while len(known := scene.world.get(WEBHOOK_ENDPOINTS)["data"]) <= number:
+        scene.world.post(WEBHOOK_ENDPOINTS, dict(HEARING))
+    endpoint_id: str = known[number]["id"]
+    return endpoint_id
+
+
+def _hearing(scene: Scene) -> dict[str, Any]:
+    """Makes room for another."""
+    for endpoint in scene.world.get(WEBHOOK_ENDPOINTS)["data"][2:]:
+        scene.world.call("DELETE", f"{WEBHOOK_ENDPOINTS}/{endpoint['id']}")
+    return dict(HEARING)
+
+
+def _somebody(scene: Scene, path: str, body: Any = None) -> str:
+    """Somebody who is there, and may go."""
+    email = "leaving@acme.example"
+    scene.world.put(path.format(workspace_id=scene.workspace, sub_account_id=scene.client, email=email), body)
+    return email
+
+
+def link_token(scene: Scene) -> str:
+    """The token of a new link into the dashboard."""
+    body = {"email": OWNER, "workspace": scene.workspace}
+    link: str = scene.world.post("/v1/dashboard-sessions", body)["url"]
+    return link.rpartition("=")[2]
+
+
+def _with_a_session(scene: Scene, made: Example) -> Example:
+    session = scene.world.post(REDEEM, {"token": link_token(scene)}, key=None)
+    return replace(made, headers={"Authorization": f"Bearer {session['token']}"})
 
 
 def _opened_link(scene: Scene, made: Example) -> Example:
@@ -203,8 +289,8 @@ def _opened_link(scene: Scene, made: Example) -> Example:
 
 
 def _answered_link(scene: Scene, made: Example) -> Example:
-    """What comes back with a browser whose person has chosen an account that nobody has."""
-    cookie, location = scene.paying.start(scene.other_workspace)
+    """What comes back with a browser whose person has chosen an account that nobody has, for a new workspace."""
+    cookie, location = scene.paying.start(scene.world.workspace())
     account = scene.paying.pretend.control.add_account("Quiet Calls")["id"]
     return replace(made, query=scene.paying.choose(location, account), headers={"Cookie": cookie})
 
@@ -214,7 +300,23 @@ def _left_page(scene: Scene, made: Example) -> Example:
     return made.with_query({"owner": scene.client, "top_up": _top_up(scene, scene.client)})
 
 
-BY_A_BROWSER = {OAUTH_START: _opened_link, OAUTH_CALLBACK: _answered_link, RETURN: _left_page}
+def _asked_in_person(scene: Scene, made: Example) -> Example:
+    """The link of a refill for which the bank wants the card's holder."""
+    refilling = Refilling(scene.paying, scene.workspace)
+    client = refilling.client(ASKS_FOR_ITS_HOLDER, "1.00", confirm_charge_now=True)
+    refilling.tick()
+    link: str = refilling.refill(client)["action_url"]
+    return made.with_query(dict(parse_qsl(urlsplit(link).query)))
+
+
+BY_A_BROWSER = {
+    OAUTH_START: _opened_link,
+    OAUTH_CALLBACK: _answered_link,
+    RETURN: _left_page,
+    "/payments/action": _asked_in_person,
+    ENTER: lambda scene, made: made.with_query({"token": link_token(scene)}),
+}
+IN_PERSON = {SESSION: _with_a_session}
 
 
 def _new_workspace(scene: Scene) -> dict[str, Any]:
@@ -255,22 +357,42 @@ def _rebilling(scene: Scene) -> dict[str, Any]:
     return {"enabled": True, "voice": voice, "meters": {"chat": chat}, "effective_at": moment(3600)}
 
 
+def _snapshot(scene: Scene) -> dict[str, Any]:
+    rebilling = {name: value for name, value in _rebilling(scene).items() if name != "effective_at"}
+    refill = {"threshold": "20.00", "target_balance": "100.00"}
+    levels = {"levels": ["25.00", "5.00"]}
+    return {"rebilling": rebilling, "refill": refill, "notice_levels": levels, "credit_limit": "5.00"}
+
+
 def _usage_event(scene: Scene) -> dict[str, Any]:
     return call(scene.client, "call_2", data={"connected": True, "outcome": "hangup", "duration_seconds": 42})
 
 
 def _credit(scene: Scene) -> dict[str, Any]:
-    return {"amount": "12.50", "note": "paid by bank transfer", "currency": "usd"}
+    return {"amount": "12.50", "note": "paid by bank transfer", "currency": "usd", "kind": "external_payment"}
 
 
 TOP_UP = {"amount": "25.00", "currency": "usd"}
+REFILL_RULE = {
+    "enabled": False,
+    "threshold": "10",
+    "mode": "fixed",
+    "target_balance": "50",
+    "amount": "25",
+    "daily_limit": "100",
+    "monthly_limit": "500",
+    "daily_count_limit": 3,
+    "cooldown_seconds": 120,
+    "confirm_charge_now": False,
+}
+HEARING = {"url": "https://example.com/webhooks?for=rebill", "types": ["wallet.low", "refill.declined"]}
 
 
 def _stripe_event(account: str | None = None) -> dict[str, Any]:
     event: dict[str, Any] = {
         "id": "evt_1PretendExample",
         "object": "event",
-        "api_version": "2026-10-28.dahlia",
+        "api_version": API_VERSION,
         "created": now_ms() // 1000,
         "livemode": False,
         "type": "customer.updated",
@@ -282,6 +404,10 @@ def _stripe_event(account: str | None = None) -> dict[str, Any]:
 BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", "/v1/workspaces"): _new_workspace,
     ("PUT", "/v1/workspaces/{workspace_id}/cost"): _cost,
+    ("PUT", "/v1/workspaces/{workspace_id}/top-up-limits"): lambda _: {
+        "workspace": {"minimum": "10", "maximum": "5000"},
+        "sub_accounts": {"minimum": "5", "maximum": "10000"},
+    },
     ("POST", "/v1/workspaces/{workspace_id}/sub-accounts"): lambda _: {"name": "Bright Dental", "credit_limit": "1"},
     ("PUT", "/v1/sub-accounts/{sub_account_id}/rebilling"): _rebilling,
     ("POST", "/v1/workspaces/{workspace_id}/wallet/credits"): _credit,
@@ -289,12 +415,28 @@ BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", USAGE_EVENTS): _usage_event,
     ("POST", VOICE_WEBHOOK): _usage_event,
     ("POST", "/v1/workspaces/{workspace_id}/voice-endpoints"): lambda _: {"provider": "retell", "secret": "key_12345"},
+    ("PUT", SNAPSHOT): _snapshot,
+    ("POST", f"{SNAPSHOT}/preview"): lambda scene: {"sub_accounts": [scene.client]},
+    ("POST", APPLY): lambda scene: {"sub_accounts": [scene.client], "version": 0},
+    **{("POST", path): lambda _: {"note": "invoice overdue"} for path in (PAUSE, *RESUMES, PAUSE_ALL)},
+    ("POST", CLOSE): lambda _: {"settle": "forfeit", "note": "moved to another provider"},
+    ("PUT", PERSON): lambda _: {"role": "admin"},
+    ("POST", "/v1/dashboard-sessions"): lambda scene: {"email": OWNER, "workspace": scene.workspace},
+    ("POST", REDEEM): lambda scene: {"token": link_token(scene)},
     ("POST", f"{CONNECTION}/connect"): lambda _: {"user": "owner@acme.example"},
     **{("POST", path): lambda _: dict(TOP_UP) for path in TOP_UPS},
+    **{("PUT", path): lambda _: {"levels": ["50", "10.00", "0"]} for path in NOTICE_LEVELS},
+    ("POST", WEBHOOK_ENDPOINTS): _hearing,
+    **{("PUT", path): lambda _: dict(REFILL_RULE) for path in REFILL_RULES},
+    **{("PUT", path): lambda _: {"stopped": False, "reason": "all is well"} for path in REFILL_SWITCHES},
     ("POST", "/webhooks/stripe"): lambda _: _stripe_event(),
     ("POST", "/webhooks/stripe/connect"): lambda _: _stripe_event(BRIGHT),
 }
-QUERY_VALUES = {"limit": "10", "status": "unmatched", "state": "made where it is needed"}
+QUERY_VALUES = {
+    "limit": "10",
+    "status": "unmatched",
+    **dict.fromkeys(("state", "owner", "refill", "token"), "made where it is needed"),
+}
 HEADERS = {"Idempotency-Key": "order-7"}
 
 # Values that nothing of ours can be called, as they stand in a path.

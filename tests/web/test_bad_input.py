@@ -239,6 +239,7 @@ UNKNOWN: dict[str, Callable[[Scene], tuple[str, ...]]] = {
         ),
         *(scene.workspace, scene.endpoint["id"], _transplanted(scene), "workspace", "agent", "*", "null", "9" * 256),
     ),
+    "application_id": lambda _: ("sna_unknown", "sna_", "snapshot", "*", "null", "9" * 256),
     "endpoint_id": lambda scene: (
         *("whe_unknown", "whe_a_b", scene.endpoint["id"] + "x", scene.endpoint["id"].upper()),
         *(scene.workspace, scene.client, scene.endpoint["id"].replace("whe_", "sa_"), "*", "null", "9" * 256),

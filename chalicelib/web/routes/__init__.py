@@ -1,7 +1,22 @@
 """The doors, grouped by what they are about. Importing this package lists every one of them."""
 
 from chalicelib.web.doors import refuse_other_methods
-from chalicelib.web.routes import access, accounts, described, payments, usage, voice, wallets
+from chalicelib.web.routes import (
+    access,
+    account_state,
+    accounts,
+    activity,
+    audit,
+    dashboard,
+    described,
+    payments,
+    people,
+    refills,
+    snapshot,
+    usage,
+    voice,
+    wallets,
+)
 
 BLUEPRINTS = (
     accounts.routes,
@@ -10,6 +25,13 @@ BLUEPRINTS = (
     access.routes,
     voice.routes,
     payments.routes,
+    refills.routes,
+    people.routes,
+    snapshot.routes,
+    account_state.routes,
+    activity.routes,
+    audit.routes,
+    dashboard.routes,
     described.routes,
 )
 

@@ -28,7 +28,7 @@ def read_access(call: Call[None], sub_account_id: str) -> ShownAccess | Response
     decision = check_access(sub_account_id)
     wallets = ShownGateWallets(workspace=decision.workspace_wallet, sub_account=decision.sub_account_wallet)
     if isinstance(decision.answer, Denied):
-        more = {"top_up_url": None, "refill_state": "off", "wallets": wallets.model_dump()}
+        more = {"top_up_url": None, "refill_state": decision.refill_state, "wallets": wallets.model_dump()}
         return denial(decision.answer, call.request_id, decision_id=decision.id, sub_account=sub_account_id, **more)
     return ShownAccess(
         max_seconds=decision.answer.max_seconds,

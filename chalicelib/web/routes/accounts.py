@@ -57,6 +57,20 @@ def set_cost(call: Call[requests.Cost], workspace_id: str) -> ShownWorkspace:
 
 @door(
     routes,
+    "PUT",
+    "/v1/workspaces/{workspace_id}/top-up-limits",
+    summary="Set how much one top-up may come to",
+    body=requests.NewTopUpLimits,
+    answers=ShownWorkspace,
+)
+def set_top_up_limits(call: Call[requests.NewTopUpLimits], workspace_id: str) -> ShownWorkspace:
+    """From now on. What is left out stays as it is; a payment page that is open already can still be paid on."""
+    own, sub_accounts = (part.to_limits() if part else None for part in (call.body.workspace, call.body.sub_accounts))
+    return show_workspace(configure.set_top_up_limits(workspace_id, own, sub_accounts))
+
+
+@door(
+    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/sub-accounts",
     summary="Create a sub-account",
@@ -65,8 +79,9 @@ def set_cost(call: Call[requests.Cost], workspace_id: str) -> ShownWorkspace:
     status=HTTPStatus.CREATED,
 )
 def create_sub_account(call: Call[requests.NewSubAccount], workspace_id: str) -> ShownSubAccount:
-    """A client of the agency, with an empty wallet, not re-billed until you say so."""
-    made = configure.create_sub_account(workspace_id, call.body.name, call.body.credit_limit)
+    """A client with an empty wallet, set as the workspace's snapshot says; without one it is not re-billed."""
+    limit_micros = call.body.credit_limit if "credit_limit" in call.body.model_fields_set else None
+    made = configure.create_sub_account(workspace_id, call.body.name, limit_micros)
     return show_sub_account(made)
 
 

@@ -8,23 +8,25 @@ from http.cookies import SimpleCookie
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.clock import rfc3339
 from chalicelib.domain.accounts import SubAccount, Workspace
 from chalicelib.domain.errors import AccessLost, Conflict, Invalid, NotFound, OutcomeUnknown
 from chalicelib.domain.money import format_amount, format_price
 from chalicelib.domain.payments import Connection, TopUpState
-from chalicelib.storage import accounts, payments, wallets
+from chalicelib.domain.people import Key
+from chalicelib.storage import accounts, top_ups, wallets
 from chalicelib.web import requests
-from chalicelib.web.answers import Received, ShownConnection, ShownLink, ShownTopUp
+from chalicelib.web.answers import Received, ShownConnection, ShownLink, ShownTopUp, ShownWallet
 from chalicelib.web.doors import Call, door
+from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
+from chalicelib.web.owner_doors import Owner, owner_door
 from chalicelib.web.pages import message_page
-from chalicelib.web.routes.wallets import IDEMPOTENCY_HEADER, idempotency_key
-from chalicelib.web.show import show_top_up
+from chalicelib.web.show import show_connection, show_top_up, show_wallet
 
 routes = Blueprint(__name__)
 
 BROWSER_COOKIE = "rebill_connect"
 COOKIE_SECONDS = 600
+BY_A_LINK = Key("the link of connect_stripe", frozenset())  # in the audit trail: the person is Stripe's to know
 _SAID = {
     TopUpState.OPEN: ("Your payment is on its way", "It is added to the balance as soon as Stripe confirms it."),
     TopUpState.SUCCEEDED: ("Payment received", "It has been added to the balance."),
@@ -56,7 +58,7 @@ def read_stripe(call: Call[None], workspace_id: str) -> ShownConnection:
     """Which account is connected, in which mode, and whether it takes payments."""
     from chalicelib.flows import connect_stripe as flow
 
-    return _show_connection(flow.get(workspace_id))
+    return show_connection(flow.get(workspace_id))
 
 
 @door(
@@ -70,7 +72,7 @@ def disconnect_stripe(call: Call[None], workspace_id: str) -> ShownConnection:
     """Payments stop first, then Stripe is told. Balances stay, and stay usable."""
     from chalicelib.flows import connect_stripe as flow
 
-    return _show_connection(flow.disconnect(workspace_id))
+    return show_connection(flow.disconnect(workspace_id))
 
 
 @door(
@@ -107,6 +109,7 @@ def start_oauth(call: Call[None]) -> Response:
 )
 def finish_oauth(call: Call[None]) -> Response:
     """Where Stripe sends the browser back to, with a code or with a refusal."""
+    from chalicelib.flows import audit
     from chalicelib.flows import connect_stripe as flow
 
     cookie = SimpleCookie(call.headers.get("cookie", "")).get(BROWSER_COOKIE)
@@ -117,7 +120,8 @@ def finish_oauth(call: Call[None]) -> Response:
         return message_page("Stripe is not connected", again, status=HTTPStatus.SERVICE_UNAVAILABLE)
     except (AccessLost, Conflict, Invalid, NotFound) as refused:
         return message_page("Stripe is not connected", refused.detail, status=HTTPStatus.BAD_REQUEST)
-    shown = _show_connection(made)
+    shown = show_connection(made)
+    audit.record(BY_A_LINK, "finish_oauth", {"workspace_id": made.workspace_id}, None, shown.model_dump(mode="json"))
     facts = (("Account", made.account_name), ("Mode", shown.mode), ("Payments", _enabled(made)))
     return message_page("Stripe is connected", "Your clients' payments go to this account.", facts)
 
@@ -230,6 +234,24 @@ def open_sub_account_portal(call: Call[None], sub_account_id: str) -> ShownLink:
     return _open_portal(call, accounts.get_sub_account(sub_account_id))
 
 
+@owner_door(
+    routes,
+    "DELETE",
+    "/wallet/refill-hold",
+    summary="Lift a dispute's hold on a {owner}'s refills",
+    answers=ShownWallet,
+)
+def lift_refill_hold(call: Call[None], owner: Owner) -> ShownWallet:
+    """Automatic refills go on within five minutes, although a payment is disputed. Another dispute holds them anew."""
+    from chalicelib.flows.reverse_payment import lift_hold
+
+    lift_hold(owner.id)
+    wallet = wallets.get_wallet(owner.id)
+    if isinstance(owner, Workspace):
+        return show_wallet(wallet, owner, None, call.base_url)
+    return show_wallet(wallet, accounts.get_workspace(owner.workspace_id), owner, call.base_url)
+
+
 @door(
     routes,
     "GET",
@@ -244,7 +266,7 @@ def return_from_payment(call: Call[None]) -> Response:
 
     if "top_up" not in call.query:
         return message_page("Thank you", "You can close this page. A saved card is known here in a moment.")
-    top_up = settle_top_up(payments.get_top_up(call.query.get("owner", ""), call.query["top_up"]))
+    top_up = settle_top_up(top_ups.get_top_up(call.query.get("owner", ""), call.query["top_up"]))
     title, text = _SAID[top_up.state]
     facts = [("Amount", _money(format_price(top_up.amount_micros), top_up.currency))]
     if top_up.state is TopUpState.SUCCEEDED:
@@ -303,7 +325,7 @@ def _top_up(call: Call[requests.NewTopUp], owner: Workspace | SubAccount) -> Sho
 def _ask_after(owner_id: str, top_up_id: str) -> ShownTopUp:
     from chalicelib.flows.settle_payment import settle_top_up
 
-    return show_top_up(settle_top_up(payments.get_top_up(owner_id, top_up_id)))
+    return show_top_up(settle_top_up(top_ups.get_top_up(owner_id, top_up_id)))
 
 
 def _save_card(call: Call[None], owner: Workspace | SubAccount) -> ShownLink:
@@ -316,18 +338,6 @@ def _open_portal(call: Call[None], owner: Workspace | SubAccount) -> ShownLink:
     from chalicelib.flows.save_card import open_portal
 
     return ShownLink(url=open_portal(owner, call.base_url))
-
-
-def _show_connection(found: Connection) -> ShownConnection:
-    return ShownConnection(
-        workspace=found.workspace_id,
-        state=found.state,
-        account=found.account_id,
-        account_name=found.account_name,
-        mode="live" if found.livemode else "test",
-        charges_enabled=found.charges_enabled,
-        connected_at=rfc3339(found.connected_at_ms),
-    )
 
 
 def _enabled(found: Connection) -> str:

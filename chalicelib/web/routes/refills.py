@@ -14,9 +14,9 @@ from chalicelib.storage.refill_switch import EVERYBODY, Switch
 from chalicelib.web import requests
 from chalicelib.web.answers import ShownLink, ShownRefillRule, ShownRefillSwitch
 from chalicelib.web.doors import Call, door
+from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 from chalicelib.web.owner_doors import Owner, owner_door
 from chalicelib.web.pages import message_page
-from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 from chalicelib.web.show import show_refill_rule, show_refill_switch
 
 routes = Blueprint(__name__)

@@ -2,26 +2,28 @@
 
 import csv
 import io
-import re
 from http import HTTPStatus
-from typing import Any
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.accounts import SubAccount, Workspace
-from chalicelib.domain.errors import Invalid, Malformed
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.people import Key
 from chalicelib.flows.give_credit import give_credit
 from chalicelib.storage import accounts, wallets
+from chalicelib.storage.people import rights_of
 from chalicelib.storage.statements import statement
 from chalicelib.web import requests
-from chalicelib.web.answers import ListOf, ShownEntry, ShownWallet
+from chalicelib.web.account_answers import caller_name
+from chalicelib.web.account_requests import NewCredit
+from chalicelib.web.answers import ListOf, ShownWallet
 from chalicelib.web.doors import Call, door
+from chalicelib.web.entry_answers import ShownEntry
+from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 from chalicelib.web.show import show_entry, show_wallet
 
 routes = Blueprint(__name__)
 
-IDEMPOTENCY_HEADER = {"Idempotency-Key": "Any 1 to 128 printable characters of your own; the same key pays once."}
-_IDEMPOTENCY_KEY = re.compile(r"[\x21\x22\x24-\x7e]{1,128}", re.ASCII)  # printable, without our separator '#'
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
 CSV_COLUMNS = (
     *("id", "kind", "occurred_at", "posted_at", "amount", "currency", "sub_account"),
@@ -33,7 +35,7 @@ CSV_COLUMNS = (
 def read_workspace_wallet(call: Call[None], workspace_id: str) -> ShownWallet:
     """Balance, state, and how many minutes it still pays for."""
     workspace = accounts.get_workspace(workspace_id)
-    return show_wallet(wallets.get_wallet(workspace_id), workspace, None)
+    return show_wallet(wallets.get_wallet(workspace_id), workspace, None, call.base_url)
 
 
 @door(
@@ -47,7 +49,7 @@ def read_sub_account_wallet(call: Call[None], sub_account_id: str) -> ShownWalle
     """Balance, state, and how many minutes it still pays for at the agency's price."""
     sub_account = accounts.get_sub_account(sub_account_id)
     workspace = accounts.get_workspace(sub_account.workspace_id)
-    return show_wallet(wallets.get_wallet(sub_account_id), workspace, sub_account)
+    return show_wallet(wallets.get_wallet(sub_account_id), workspace, sub_account, call.base_url)
 
 
 @door(
@@ -61,7 +63,7 @@ def read_sub_account_wallet(call: Call[None], sub_account_id: str) -> ShownWalle
 def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownEntry]:
     """Every movement of the workspace's wallet, newest first."""
     accounts.get_workspace(workspace_id)
-    return _entries(workspace_id, call.query_as(requests.EntryPage))
+    return _entries(call, workspace_id, workspace_id)
 
 
 @door(
@@ -74,8 +76,7 @@ def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownE
 )
 def list_sub_account_entries(call: Call[None], sub_account_id: str) -> ListOf[ShownEntry]:
     """Every movement of the sub-account's wallet, newest first. It holds prices, never the agency's cost."""
-    accounts.get_sub_account(sub_account_id)
-    return _entries(sub_account_id, call.query_as(requests.EntryPage))
+    return _entries(call, sub_account_id, accounts.get_sub_account(sub_account_id).workspace_id)
 
 
 @door(
@@ -111,12 +112,12 @@ def export_sub_account_entries(call: Call[None], sub_account_id: str) -> Respons
     "POST",
     "/v1/workspaces/{workspace_id}/wallet/credits",
     summary="Add balance to a workspace's wallet",
-    body=requests.NewCredit,
+    body=NewCredit,
     answers=ShownEntry,
     status=HTTPStatus.CREATED,
     headers=IDEMPOTENCY_HEADER,
 )
-def credit_workspace(call: Call[requests.NewCredit], workspace_id: str) -> ShownEntry:
+def credit_workspace(call: Call[NewCredit], workspace_id: str) -> ShownEntry:
     """Balance without a payment. The same Idempotency-Key and body answer the first entry again."""
     return _credit(call, accounts.get_workspace(workspace_id))
 
@@ -126,41 +127,31 @@ def credit_workspace(call: Call[requests.NewCredit], workspace_id: str) -> Shown
     "POST",
     "/v1/sub-accounts/{sub_account_id}/wallet/credits",
     summary="Add balance to a sub-account's wallet",
-    body=requests.NewCredit,
+    body=NewCredit,
     answers=ShownEntry,
     status=HTTPStatus.CREATED,
     headers=IDEMPOTENCY_HEADER,
 )
-def credit_sub_account(call: Call[requests.NewCredit], sub_account_id: str) -> ShownEntry:
+def credit_sub_account(call: Call[NewCredit], sub_account_id: str) -> ShownEntry:
     """Balance without a payment. The same Idempotency-Key and body answer the first entry again."""
     return _credit(call, accounts.get_sub_account(sub_account_id))
 
 
-def _credit(call: Call[requests.NewCredit], owner: Workspace | SubAccount) -> ShownEntry:
+def _credit(call: Call[NewCredit], owner: Workspace | SubAccount) -> ShownEntry:
     key = idempotency_key(call)
     currency = wallets.get_wallet(owner.id).currency
     if call.body.currency not in (None, currency):
         raise Invalid("currency", f"currency must be {currency}, the wallet's own.", "wrong_currency")
-    entry = give_credit(owner.id, call.body.amount, call.body.note, key)
-    return show_entry(entry, owner.id)
+    by = caller_name(call.caller)
+    entry = give_credit(owner.id, call.body.amount, call.body.note, key, call.body.kind, by)
+    return show_entry(entry, owner.id, shows_by=True)
 
 
-def idempotency_key(call: Call[Any]) -> str:
-    """The caller's own key for what moves money.
-
-    Raises:
-        Malformed: there is none, or it cannot be one.
-    """
-    key = call.headers.get("idempotency-key", "")
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        detail = "Send an Idempotency-Key of 1 to 128 printable characters (no spaces, no #): it makes a retry safe."
-        raise Malformed("idempotency_key_missing", detail, "Idempotency-Key")
-    return key
-
-
-def _entries(owner_id: str, page: requests.EntryPage) -> ListOf[ShownEntry]:
+def _entries(call: Call[None], owner_id: str, workspace_id: str) -> ListOf[ShownEntry]:
+    page = call.query_as(requests.EntryPage)
     found, has_more = statement(owner_id, page.limit, page.starting_after)
-    return ListOf[ShownEntry](data=[show_entry(entry, owner_id) for entry in found], has_more=has_more)
+    shows_by = isinstance(call.caller, Key) or rights_of(workspace_id, call.caller.email).role is not None
+    return ListOf[ShownEntry](data=[show_entry(entry, owner_id, shows_by) for entry in found], has_more=has_more)
 
 
 def _csv(owner_id: str, page: requests.CsvPage) -> Response:

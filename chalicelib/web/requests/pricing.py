@@ -1,4 +1,4 @@
-"""What callers may send, field by field."""
+"""What callers send about prices: the platform's cost, and what a client pays."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -13,23 +13,13 @@ from pydantic import (
     field_validator,
 )
 
-from chalicelib.domain.accounts import GatePolicy, Provider
 from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard
-from chalicelib.gateways.voice.fields import AgentId
 from chalicelib.web.fields import (
     ConnectFee,
-    Count,
-    CreditAmount,
-    CreditLimit,
-    Currency,
-    Email,
     Increment,
     Moment,
-    Name,
-    Note,
     PricePerUnit,
     RequestModel,
-    TopUpAmount,
 )
 
 MOST_METERS = 20
@@ -63,34 +53,6 @@ Percent = Annotated[
     BeforeValidator(_read_percent),
     WithJsonSchema({"type": ["number", "string"], "description": "Percent on cost, 0 to 1000.", "examples": [50]}),
 ]
-
-
-class GateSettings(RequestModel):
-    """How long a call must be affordable to start, and how long it may last."""
-
-    min_start_seconds: int = Field(60, ge=1, le=600)
-    max_call_seconds: int = Field(3600, ge=60, le=7200)
-
-    def to_domain(self) -> GatePolicy:
-        """As the gate takes it."""
-        return GatePolicy(self.min_start_seconds, self.max_call_seconds)
-
-
-class NewWorkspace(RequestModel):
-    """A new workspace. Its currency cannot be changed later."""
-
-    name: Name
-    currency: Currency
-    owner_email: Email
-    gate: GateSettings = GateSettings()
-    credit_limit: CreditLimit = Field("0.00", validate_default=True)
-
-
-class NewSubAccount(RequestModel):
-    """A new sub-account, in its workspace's currency."""
-
-    name: Name
-    credit_limit: CreditLimit = Field("0.00", validate_default=True)
 
 
 class _TalkRounding(RequestModel):
@@ -218,85 +180,3 @@ class Rebilling(RequestModel):
         """The meters whose price may be below what the workspace pays itself."""
         meters = {name for name, meter in self.meters.items() if meter.accept_below_cost}
         return frozenset(meters | ({VOICE} if self.voice and self.voice.accept_below_cost else set()))
-
-
-class NewStripeConnection(RequestModel):
-    """Who connects: the person that the platform has signed in."""
-
-    user: Email
-
-
-class OAuthStart(RequestModel):
-    """The link's own secret."""
-
-    state: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
-
-
-class NewTopUp(RequestModel):
-    """How much balance to buy. `currency`, if it is sent, must be the wallet's own."""
-
-    amount: TopUpAmount
-    currency: Currency | None = None
-
-
-class VoiceAgentPath(RequestModel):
-    """Which voice agent of which platform."""
-
-    provider: Provider = Field(strict=False)
-    agent_id: AgentId
-
-
-class NewVoiceEndpoint(RequestModel):
-    """A webhook address for one voice platform. Leave out the secret where it may be ours: it is answered once."""
-
-    provider: Provider = Field(strict=False)
-    secret: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,256}$")] | None = None
-
-
-class NewCredit(RequestModel):
-    """Balance given without a payment. `currency`, if it is sent, must be the wallet's own."""
-
-    amount: CreditAmount
-    note: Note
-    currency: Currency | None = None
-
-
-_ENTRY_ID = r"^ent_[0-9A-HJKMNP-TV-Z]{26}$"
-_LAST = "The last id you have."
-
-
-class SubAccountPage(RequestModel):
-    """Which part of a workspace's sub-accounts."""
-
-    limit: Count = Field(10, ge=1, le=100)
-    starting_after: str | None = Field(None, pattern=r"^sa_[a-z0-9]+_[a-z0-9]+$", max_length=60, description=_LAST)
-
-
-class EntryPage(RequestModel):
-    """Which part of a statement."""
-
-    limit: Count = Field(10, ge=1, le=100)
-    starting_after: str | None = Field(None, pattern=_ENTRY_ID, description=_LAST)
-
-
-class CsvPage(RequestModel):
-    """Which part of a statement as CSV."""
-
-    limit: Count = Field(1000, ge=1, le=5000)
-    starting_after: str | None = Field(None, pattern=_ENTRY_ID, description=_LAST)
-
-
-class WaitingPage(RequestModel):
-    """Which of the usage events that wait for a person."""
-
-    status: Literal["unmatched", "needs_review", "conflict"]
-    limit: Count = Field(10, ge=1, le=100)
-    starting_after: str | None = Field(
-        None, pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="The last cursor you have."
-    )
-
-
-class WhichWorkspace(RequestModel):
-    """Whose event, where two workspaces reported one with the same source and id."""
-
-    workspace: str | None = Field(None, pattern=r"^ws_[a-z0-9]{1,40}$")

@@ -1,0 +1,108 @@
+"""Re-billing: the Stripe account that clients pay to, the workspace's wallet, the month, and what needs attention."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chalice.app import Response
+from ulid import ULID
+
+from chalicelib.clock import now_ms, utc_day
+from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.money import format_price, parse_micros
+from chalicelib.storage import wallets
+from chalicelib.storage.overview import clients_of
+from chalicelib.web.dashboard import figures, workspace_wallet
+from chalicelib.web.dashboard.attention import is_rebilled, matters
+from chalicelib.web.dashboard.forms import Action, Done, Onward
+from chalicelib.web.dashboard.own_api import ask
+from chalicelib.web.dashboard.visits import Visit, draw
+
+STRIPE = "/v1/workspaces/{workspace_id}/stripe"
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+MONTHS += ("November", "December")
+
+
+def show(visit: Visit) -> Response:
+    """The page, for the workspace's people."""
+    known = workspace_wallet.facts_of(visit)
+    connection = _connection(visit)
+    clients, today = clients_of(visit.workspace.id), utc_day(now_ms())
+    first_day = f"{today[:7]}-01"
+    totals = wallets.day_totals(visit.workspace.id, min(first_day, figures.days_before(today, 6)), today)
+    this_month = [total for total in totals if total.day >= first_day]
+    rebilled = any(is_rebilled(each.sub_account, now_ms()) for each in clients)
+    return draw(
+        visit,
+        "rebilling.html",
+        "Re-billing",
+        **known,
+        connection=connection,
+        connected=_is_connected(connection),
+        switch=visit.get("/v1/workspaces/{workspace_id}/refill-switch"),
+        steps=_steps(visit, connection, known["wallet"], rebilled),
+        matters=matters(visit, clients),
+        days_left=figures.days_left(totals, today, _available_micros(known["wallet"])),
+        month=f"{MONTHS[int(today[5:7]) - 1]} {today[:4]}",
+        sums=figures.figures(this_month),
+        days=figures.each_day(this_month, first_day, today),
+        least=format_price(known["limits"].minimum_micros),
+        most=format_price(known["limits"].maximum_micros),
+        currency=visit.workspace.currency,
+        key=str(ULID()),
+    )
+
+
+def _connection(visit: Visit) -> dict[str, Any] | None:
+    """The link to Stripe, ended or not; None where there has never been one."""
+    try:
+        found: dict[str, Any] = visit.get(STRIPE)
+    except NotFound:
+        return None
+    return found
+
+
+def _is_connected(connection: dict[str, Any] | None) -> bool:
+    return connection is not None and connection["state"] == "connected"
+
+
+def _available_micros(wallet: dict[str, Any]) -> int:
+    return _micros(wallet["balance"]) + _micros(wallet["credit_limit"])
+
+
+def _micros(amount: str) -> int:
+    micros = parse_micros(amount.removeprefix("-"), "amount")
+    return -micros if amount.startswith("-") else micros
+
+
+def _steps(
+    visit: Visit, connection: dict[str, Any] | None, wallet: dict[str, Any], rebilled: bool
+) -> Sequence[tuple[str, str, str, bool]]:
+    """The first three things to do as (what, why, where, done); nothing once all are done."""
+    steps = (
+        ("Connect Stripe", "Your clients' payments go to your own account.", "#stripe", _is_connected(connection)),
+        ("Add balance to your wallet", "Calls cost you what the platform charges.", "#wallet", _available_micros(wallet) > 0),
+        ("Turn on re-billing for a client", "They then pay your price.", visit.at("accounts"), rebilled),
+    )  # fmt: skip
+    return () if all(done for *_, done in steps) else steps
+
+
+# What the forms do
+
+
+def _connect(visit: Visit) -> Onward:
+    values = {"workspace_id": visit.workspace.id}
+    return Onward(ask(visit.call, "POST", f"{STRIPE}/connect", values, {"user": visit.person.email})["url"])
+
+
+def _disconnect(visit: Visit) -> Done:
+    if "understood" not in visit.form:
+        raise Invalid("understood", "Tick the box first: your clients cannot pay any more after this.")
+    ended = ask(visit.call, "DELETE", STRIPE, {"workspace_id": visit.workspace.id})
+    return Done(f"{ended['account_name']} is disconnected. Balances stay, and stay usable.", "rebilling")
+
+
+ACTIONS = {
+    "connect-stripe": Action(_connect, show),
+    "disconnect-stripe": Action(_disconnect, show),
+    **workspace_wallet.actions(show),
+}
