@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run test check lint types bench package clean help
+.PHONY: run test check contract lint types bench package clean help
 
 help: ## What there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: lint types test ## What CI runs: lint, types, house rules, tests
+
+contract: .venv/ready ## The running product held against its /openapi.json, for about two minutes (SEED=1)
+	@$(BIN)/python -m local.contract
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 def main() -> int:
     """Measure, print, and say whether every claim holds."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure posting, its cost, and the gate.")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure posting, the gate, and refills.")
     parser.add_argument("--quick", action="store_true", help="about twenty seconds instead of some minutes")
     parser.add_argument("--write-docs", action="store_true", help="also write the tables to docs/benchmarks.md")
     options = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> int:
         _use(stack)
         create_resources(stack.endpoint_url, STAGE)
         with steps() as display:
-            parts = _measure(stack.endpoint_url, options.quick, display)
+            parts = _measure(stack, options.quick, display)
     for table in (table for part in parts for table in part.tables):
         print(table.as_text())
     verdicts = [verdict for part in parts for verdict in part.verdicts]
@@ -50,20 +50,24 @@ def _use(stack: Stack) -> None:
     os.environ.update(stack.environment(), REBILL_STAGE=STAGE)
 
 
-def _measure(endpoint_url: str, quick: bool, display: Steps) -> list[Part]:
+def _measure(stack: Stack, quick: bool, display: Steps) -> list[Part]:
     # Settings and pynamodb read the environment when they are imported, so not before it is set.
-    from bench import costs, gate, hot, posting, starts
+    from bench import costs, gate, hot, posting, refills, starts
 
+    endpoint_url = stack.endpoint_url
     plan = posting.QUICK if quick else posting.FULL
     doors = hot.Doors()
     with display.step("a workspace with its clients", 1):
         world = hot.HotWorkspace(doors, max(20, *plan.clients))
-    return [
+    parts = [
         posting.measure(endpoint_url, STAGE, plan, world, display),
         costs.measure(endpoint_url, STAGE, doors, world, display),
         gate.measure(endpoint_url, STAGE, doors, 100 if quick else 500, display),
         starts.measure(world.messages(plan.batch, 20), 2 if quick else 9, display),
     ]
+    stack.reset()  # the wallets so far are not of the sizes to come, and nobody needs them any more
+    create_resources(endpoint_url, STAGE)
+    return [*parts, refills.measure(endpoint_url, STAGE, refills.QUICK if quick else refills.FULL, display)]
 
 
 def _markdown(facts: Sequence[str], parts: Sequence[Part]) -> str:

@@ -22,15 +22,15 @@ from app import app
 from bench.naive import Item
 from chalicelib.clock import now_ms
 from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard
+from chalicelib.domain.refill import RefillRule
 from chalicelib.domain.usage import DAY_MS, Report, UsageEvent
 from chalicelib.domain.wallet import Entry
 from chalicelib.flows import authenticate, configure
 from chalicelib.flows.post_usage import Message, post_usage
-from chalicelib.storage import ledger
+from chalicelib.storage import ledger, refills
 from chalicelib.storage.entries import entry_key, entry_values, key_parts, to_attributes
 from chalicelib.storage.ledger import Outcome
 from chalicelib.storage.tables import EntryItem
-from chalicelib.storage.wallets import watch_for_refill
 
 PROVIDER = "vapi"
 PRICE = Price(PriceType.FIXED, 150_000)
@@ -76,7 +76,8 @@ class HotWorkspace:
         credit = {"amount": PLENTY, "note": "for the bench"}
         doors.call("POST", f"/v1/workspaces/{self.id}/wallet/credits", credit, **{"idempotency-key": "bench"})
         for owner_id in [self.id, *self.clients] if refill_rule else []:
-            watch_for_refill(owner_id, 10_000_000)
+            no_rule = refills.get_standing(owner_id)
+            refills.save_rule(no_rule, no_rule.with_rule(RefillRule(enabled=True), now_ms()))
 
     def _client(self, doors: Doors, agent: str) -> str:
         made: str = doors.call("POST", f"/v1/workspaces/{self.id}/sub-accounts", {"name": "Bright Dental"})["id"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import Stack
-from local.template import create_resources
+from tests.aws import begin_anew
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -41,8 +41,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def store(stack: Stack) -> Stack:
     """MiniStack with our empty tables and queues, and nothing of the test before."""
-    stack.reset()
-    create_resources(stack.endpoint_url, STAGE)
+    begin_anew(stack, STAGE)
     return stack
 
 

@@ -16,8 +16,7 @@ from chalicelib.flows.follow_stripe import follow
 from chalicelib.settings import _parameter_store, settings
 from local.pretend_stripe import Delivery, PretendStripe
 from local.stack import Stack
-from local.template import create_resources
-from tests.aws import aws, delete_messages, take_messages
+from tests.aws import aws, begin_anew, delete_messages, take_messages
 from tests.conftest import STAGE
 from tests.world import Answer, World
 
@@ -54,8 +53,7 @@ def addressed(pretend: PretendStripe) -> Iterator[None]:
 @contextmanager
 def lasting_stage(stack: Stack) -> Iterator["Paying"]:
     """One stage for a whole file, on an empty store. Nobody waits there between the SDK's tries."""
-    stack.reset()
-    create_resources(stack.endpoint_url, STAGE)
+    begin_anew(stack, STAGE)
     with pytest.MonkeyPatch.context() as patch, PretendStripe() as pretend:
         patch.setattr(redrive_usage, "DELAY_SECONDS", 0)
         patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)

@@ -12,8 +12,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
 from chalicelib.clock import now_ms, utc_day
+from chalicelib.domain.refill import RefillRule
 from chalicelib.flows import post_usage as posting
-from chalicelib.storage import accounts, tables, wallets
+from chalicelib.storage import accounts, refills, tables, wallets
 from chalicelib.storage.statements import statement
 from tests.calls import call
 from tests.world import World, handle_batch
@@ -266,7 +267,8 @@ def test_a_wallet_below_its_threshold_is_in_the_due_index_and_leaves_it_when_it_
     workspace = world.workspace()
     watched, unwatched = world.sub_account(workspace, "0.60"), world.sub_account(workspace, "0.60")
     world.credit(watched, "12.00")
-    wallets.watch_for_refill(watched, 10_000_000)
+    no_rule = refills.get_standing(watched)
+    assert refills.save_rule(no_rule, no_rule.with_rule(RefillRule(enabled=True), now_ms()))
 
     above = wallets.due_for_refill(10)
     world.report([call(watched, "one", seconds=280), call(unwatched, "two", seconds=280)])  # 2.80 each

@@ -50,6 +50,13 @@ class Person:
 
 
 Caller = Key | Person
+
+
+def named(caller: Caller) -> str:
+    """Who a caller is, in a word: the key's name, or the person's e-mail address."""
+    return caller.email if isinstance(caller, Person) else caller.name
+
+
 NOBODY = Key("nobody", frozenset())  # who comes through a door that asks nobody
 
 

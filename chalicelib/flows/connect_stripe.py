@@ -50,8 +50,8 @@ def go(state: str, base_url: str) -> tuple[str, str]:
     return stripe.authorize_url(state, base_url + CALLBACK_PATH), browser
 
 
-def finish(query: Mapping[str, str], browser: str) -> Connection:
-    """Take what Stripe sends back with the browser, and link the account.
+def finish(query: Mapping[str, str], browser: str) -> tuple[Connection, str]:
+    """Take what Stripe sends back with the browser, and link the account; answers also who asked for it.
 
     Raises:
         Conflict: whatever is not as it should be, each with a code and a sentence of its own; nothing is linked.
@@ -75,7 +75,7 @@ def finish(query: Mapping[str, str], browser: str) -> Connection:
         stripe.deauthorize(exchange.account_id)
         detail = "This is an account of Stripe's other mode (test or live). Choose one of the mode that is used here."
         raise Conflict("stripe_mode_mismatch", detail)
-    return _link(asked.workspace_id, exchange.account_id, exchange.livemode)
+    return _link(asked.workspace_id, exchange.account_id, exchange.livemode), asked.user
 
 
 def _consume(state: str, browser: str, denied: bool) -> OAuthState | None:

@@ -9,7 +9,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.standing import Standing
 from chalicelib.domain.wallet import Wallet
 from chalicelib.storage.accounts import sub_account_from_item
-from chalicelib.storage.refills import STANDING, _standing as standing_from_item
+from chalicelib.storage.refills import STANDING, standing_from_item
 from chalicelib.storage.tables import (
     AccountItem,
     DayTotalItem,

@@ -35,7 +35,7 @@ def get_standing(owner_id: str) -> Standing:
     """A wallet's refill rule and how it has fared; one that has never been set is off."""
     with store_trouble_is_ours():
         try:
-            return _standing(PaymentItem.get(owner_id, STANDING, consistent_read=True))
+            return standing_from_item(PaymentItem.get(owner_id, STANDING, consistent_read=True))
         except DoesNotExist:
             return Standing(owner_id)
 
@@ -217,7 +217,8 @@ def _standing_put(before: Standing, after: Standing) -> Request:
     }
 
 
-def _standing(item: PaymentItem) -> Standing:
+def standing_from_item(item: PaymentItem) -> Standing:
+    """The standing that an item holds."""
     facts = dict(item.facts)
     rule = RefillRule(**{**facts["rule"], "mode": RefillMode(facts["rule"]["mode"])})
     stop = facts["stop"] and Stop(**{**facts["stop"], "cause": Cause(facts["stop"]["cause"])})

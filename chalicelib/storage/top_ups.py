@@ -10,7 +10,7 @@ from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.errors import Conflict, NotFound, Unavailable
+from chalicelib.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from chalicelib.domain.payments import PLATFORM, TopUp, TopUpState
 from chalicelib.storage.entries import to_attributes
 from chalicelib.storage.tables import PaymentItem, connection, store_trouble_is_ours
@@ -57,7 +57,7 @@ def _asked_before(top_up: TopUp, fingerprint: str) -> TopUp:
         detail = "A payment for this wallet is still under way. Finish it, or check its state, before paying again."
         raise Conflict("top_up_pending", detail)
     if known.fingerprint != fingerprint:
-        raise Conflict("idempotency_key_reused", "This Idempotency-Key was used for another top-up.", "Idempotency-Key")
+        raise Invalid("Idempotency-Key", "This Idempotency-Key was used for another top-up.", "idempotency_key_reused")
     return get_top_up(top_up.owner_id, known.reference or "")
 
 

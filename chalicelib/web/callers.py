@@ -6,7 +6,7 @@ from http.cookies import CookieError, SimpleCookie
 
 from chalicelib.domain.accounts import owning_workspace
 from chalicelib.domain.errors import Forbidden
-from chalicelib.domain.people import Caller, Person, check_key, check_person
+from chalicelib.domain.people import Caller, Person, Rights, check_key, check_person
 from chalicelib.flows.authenticate import authenticate_key
 from chalicelib.web.permissions import permit_of
 
@@ -52,8 +52,10 @@ def check_csrf(person: Person, word: str) -> None:
         raise Forbidden("csrf_token_invalid", "This form is too old, or not ours. Reload the page and try again.")
 
 
-def admit(caller: Caller, method: str, path: str, path_values: Mapping[str, str]) -> None:
-    """Let a caller through a door, or not.
+def admit(
+    caller: Caller, method: str, path: str, path_values: Mapping[str, str], rights: Rights | None = None
+) -> None:
+    """Let a caller through a door, or not. `rights` are a person's, where they have just been read.
 
     Raises:
         Forbidden: known, but not allowed. NotFound: what the path names is somebody else's.
@@ -68,4 +70,5 @@ def admit(caller: Caller, method: str, path: str, path_values: Mapping[str, str]
     workspace_id = path_values.get("workspace_id")
     if sub_account_id is not None:
         workspace_id = owning_workspace(sub_account_id) or ""
-    check_person(caller, rights_of(caller.workspace_id, caller.email), permit, workspace_id, sub_account_id)
+    known = rights or rights_of(caller.workspace_id, caller.email)
+    check_person(caller, known, permit, workspace_id, sub_account_id)

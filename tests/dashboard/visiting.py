@@ -103,7 +103,8 @@ class Page(HTMLParser):
 
     def field_problem(self, name: str) -> str:
         """What the page says is wrong at this field; its help, where nothing is."""
-        (known,) = [attrs for _, attrs in self.tags if attrs.get("name") == name]
+        fields = [attrs for tag, attrs in self.tags if tag != "button" and attrs.get("type") != "hidden"]
+        (known,) = [attrs for attrs in fields if attrs.get("name") == name]
         assert known.get("aria-invalid") == "true", f"nothing is wrong with {name}"
         place = self.html.partition(f'id="{known["aria-describedby"]}">')[2]
         return place.partition("<")[0]

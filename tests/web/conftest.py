@@ -6,9 +6,10 @@ import pytest
 
 from local.pretend_stripe import PretendStripe
 from local.stack import Stack
-from local.template import create_resources
+from tests.aws import begin_anew
 from tests.conftest import STAGE
 from tests.stripe_stand import addressed
+from tests.web.checks import STORE
 from tests.web.examples import Scene
 from tests.world import World
 
@@ -20,9 +21,14 @@ def pretend() -> Iterator[PretendStripe]:
         yield server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _store_is_watched() -> Iterator[None]:
+    with STORE.listening():
+        yield
+
+
 @pytest.fixture(scope="module")
 def scene(stack: Stack, pretend: PretendStripe) -> Scene:
     """One for all tests of this file: what is refused leaves it as it was."""
-    stack.reset()
-    create_resources(stack.endpoint_url, STAGE)
+    begin_anew(stack, STAGE)
     return Scene.build(World(), pretend)

@@ -208,6 +208,8 @@ PATH_VALUES: dict[str, Callable[[Scene], str]] = {
     "source": lambda scene: "my-platform",
     "event_id": lambda scene: "call_1",
     "asset": lambda scene: "start.js",
+    "name": lambda scene: "app.css",
+    "action": lambda scene: "sign-out",
     "top_up_id": lambda scene: _top_up(scene, scene.client),
     "email": lambda scene: "new@acme.example",
 }
@@ -281,6 +283,13 @@ def _with_a_session(scene: Scene, made: Example) -> Example:
     return replace(made, headers={"Authorization": f"Bearer {session['token']}"})
 
 
+def _with_a_cookie(scene: Scene, made: Example) -> Example:
+    """As a browser comes that has opened the dashboard; a form carries the session's word."""
+    session = scene.world.post(REDEEM, {"token": link_token(scene)}, key=None)
+    made = replace(made, headers={"Cookie": f"rebill_session={session['token']}"})
+    return made if made.door.method == "GET" else made.with_raw(urlencode({"csrf": session["csrf_token"]}).encode())
+
+
 def _opened_link(scene: Scene, made: Example) -> Example:
     """A link to connect that nobody has opened yet."""
     path = CONNECTION.format(workspace_id=scene.other_workspace)
@@ -314,6 +323,7 @@ BY_A_BROWSER = {
     OAUTH_CALLBACK: _answered_link,
     RETURN: _left_page,
     "/payments/action": _asked_in_person,
+    **dict.fromkeys(("/dashboard", "/dashboard/{action}"), _with_a_cookie),
     ENTER: lambda scene, made: made.with_query({"token": link_token(scene)}),
 }
 IN_PERSON = {SESSION: _with_a_session}
@@ -429,6 +439,7 @@ BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", WEBHOOK_ENDPOINTS): _hearing,
     **{("PUT", path): lambda _: dict(REFILL_RULE) for path in REFILL_RULES},
     **{("PUT", path): lambda _: {"stopped": False, "reason": "all is well"} for path in REFILL_SWITCHES},
+    ("POST", "/dashboard/{action}"): lambda _: None,
     ("POST", "/webhooks/stripe"): lambda _: _stripe_event(),
     ("POST", "/webhooks/stripe/connect"): lambda _: _stripe_event(BRIGHT),
 }

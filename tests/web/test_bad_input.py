@@ -159,8 +159,8 @@ def test_a_field_as_long_as_a_body_may_be_is_refused_and_not_echoed(scene: Scene
 @pytest.mark.parametrize("door", [door for door in WITH_BODY if door.needs_key], ids=name_of)
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"])
 def test_a_body_of_another_content_type_is_refused(scene: Scene, door: Door, media_type: str) -> None:
-    before = everything_written()
     valid = example(scene, door)
+    before = everything_written()
 
     answer = valid.with_raw(json.dumps(valid.body).encode(), **{"Content-Type": media_type}).send(scene.world)
 
@@ -252,6 +252,8 @@ UNKNOWN: dict[str, Callable[[Scene], tuple[str, ...]]] = {
         *("top_unknown", "top_", "paying", "connection", "claim", "oauth_state", "key%23order-7", "customer%23000001"),
         *(scene.workspace, scene.client, scene.paying.top_up(scene.other_client)["id"], "*", "null", "9" * 256),
     ),
+    "email": lambda _: ("nobody", "nobody@", "@acme.example", "a@b", "*", "null", "9" * 256),
+    "name": lambda _: ("unknown.js", "..", "%2e%2e", "app.CSS", "*"),
     "asset": lambda _: ("unknown.js", "..", "%2e%2e", "swagger-ui-bundle.min.js.map", "START.JS", "*"),
 }
 
@@ -342,9 +344,10 @@ def test_values_that_do_not_go_together_are_refused_by_the_name_of_the_one_that_
     scene: Scene, door: tuple[str, str], change: Callable[[Any], Any], param: str
 ) -> None:
     valid = example(scene, door_of(*door))
+    keyed = {"Idempotency-Key": "a-new-order"} if "Idempotency-Key" in valid.headers else {}  # order-7 may have been paid
     before = everything_written()
 
-    answer = valid.with_body(change(valid.body)).send(scene.world)
+    answer = replace(valid.with_body(change(valid.body)), headers={**valid.headers, **keyed}).send(scene.world)
 
     assert answer.status == 422, answer.text[:300]
     assert problem_of(answer)["param"] == param

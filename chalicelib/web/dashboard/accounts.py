@@ -58,10 +58,10 @@ SORTS: dict[str, tuple[str, Callable[[Line], object]]] = {
 
 
 def show(visit: Visit) -> Response:
-    """The page: 25 accounts at a time, in five trips to the store however many there are."""
+    """The page: 25 accounts at a time, in as many trips to the store however many there are."""
     after = visit.query.get("starting_after", "")
     more = {"starting_after": after} if after else {}
-    listed = visit.get(SUB_ACCOUNTS, limit=str(ROWS), **more)
+    listed = visit.get(SUB_ACCOUNTS, None, limit=str(ROWS), **more)
     ids = [each["id"] for each in listed["data"]]
     sort = visit.query.get("sort", "")
     lines = [_line(visit, row) for row in read_rows(visit.workspace.id, ids, days_of_month(utc_day(now_ms())))]

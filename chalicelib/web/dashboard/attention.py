@@ -1,8 +1,7 @@
-"""What needs a person's attention in a workspace: empty wallets, stopped refills, prices below cost, calls that wait."""
+"""What needs a person's attention: empty wallets, stopped refills, prices below cost, calls that wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from chalicelib.clock import now_ms
 from chalicelib.domain.access import voice_prices, wallet_status
@@ -13,29 +12,29 @@ from chalicelib.domain.rating import PriceType, card_in_force
 from chalicelib.domain.standing import RefillState
 from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import WalletStatus
-from chalicelib.storage import activity, refills, usage_events
+from chalicelib.storage import activity, usage_events
+from chalicelib.storage.account_pages import read_rows
 from chalicelib.storage.overview import Client
 from chalicelib.web.dashboard.visits import Visit
 
 MOST_NAMES = 5
 MOST_COUNTED = 100
-MOST_STANDINGS = 25  # each is a read: a page for people waits for no more
 STOPPED = (RefillState.RETRYING, RefillState.ACTION_REQUIRED, RefillState.SUSPENDED, RefillState.HELD)
 WAITING = {  # of one call, of several, and what it means
     Status.UNMATCHED: (
         "1 call waits for a client",
         "{count} calls wait for a client",
-        "Nobody has said whose voice agent took them. They are kept, and billed to nobody.",
+        "Nobody has said yet whose voice agent that is. Nothing is lost, and nothing is billed.",
     ),
     Status.NEEDS_REVIEW: (
         "1 call cannot be billed as it is",
         "{count} calls cannot be billed as they are",
-        "They are kept until what is missing, a price say, has been set.",
+        "Something is missing, a price say. It is billed as soon as that is set.",
     ),
     Status.CONFLICT: (
         "1 report contradicts what was billed",
         "{count} reports contradict what was billed",
-        "What was billed first stands. The reports are kept for you to see.",
+        "What was billed first stands; what was told later is kept for you to see.",
     ),
 }
 
@@ -80,7 +79,7 @@ def matters(visit: Visit, clients: Sequence[Client]) -> list[Matter]:
 
 
 def is_below_cost(workspace: Workspace, sub_account: SubAccount, at_ms: int) -> bool:
-    """Whether a client pays less for a minute than the workspace does. One that deliberately pays nothing is no news."""
+    """Whether a client pays less for a minute than the workspace. One that is to pay nothing is no news."""
     try:
         cost, price = voice_prices(workspace, sub_account, at_ms)
     except PriceMissing:
@@ -98,9 +97,11 @@ def _of_clients(visit: Visit, found: Sequence[SubAccount], what: str, text: str)
 
 
 def _refills(visit: Visit, clients: Sequence[Client]) -> Matter | None:
-    resting = islice((each for each in clients if each.refills_rest), MOST_STANDINGS)
-    standings = [(each.sub_account, refills.get_standing(each.sub_account.id)) for each in resting]
-    stopped = [(account, found.stop) for account, found in standings if found.stop and found.state() in STOPPED]
+    resting = [each.sub_account.id for each in clients if each.refills_rest][:MOST_COUNTED]
+    rows = read_rows(visit.workspace.id, resting, ())
+    stopped = [
+        (row.sub_account, row.standing.stop) for row in rows if row.standing.stop and row.standing.state() in STOPPED
+    ]
     if not stopped:
         return None
     is_one = len(stopped) == 1
@@ -121,7 +122,7 @@ def _waiting(visit: Visit, status: Status) -> Matter | None:
     one, several, text = WAITING[status]
     count = f"{len(found)} or more" if has_more else str(len(found))
     headline = one if len(found) == 1 else several.format(count=count)
-    return Matter(headline, text, [("Look at them", visit.at("waiting", status=status.value), "")])
+    return Matter(headline, text, [("Look", visit.at("waiting", status=status.value), "")])
 
 
 def _endpoints() -> Matter | None:

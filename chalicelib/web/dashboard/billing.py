@@ -14,13 +14,14 @@ from chalicelib.domain.accounts import SubAccount
 from chalicelib.domain.errors import Conflict, Invalid, NotFound
 from chalicelib.domain.money import MICROS_PER_UNIT, format_price
 from chalicelib.domain.payments import Connection, ConnectionState
+from chalicelib.domain.people import check_person
 from chalicelib.storage import accounts, connections, customers
-from chalicelib.web.callers import admit
 from chalicelib.web.dashboard import statement
 from chalicelib.web.dashboard.forms import Action, Done, Onward
 from chalicelib.web.dashboard.money import money
 from chalicelib.web.dashboard.own_api import ask
 from chalicelib.web.dashboard.visits import Visit, draw
+from chalicelib.web.permissions import permit_of
 from chalicelib.web.show import show_card_on_file
 
 SUB_ACCOUNT = "/v1/sub-accounts/{sub_account_id}"
@@ -61,7 +62,7 @@ def show(visit: Visit) -> Response:
     linked = connections.get_connection(sub_account.workspace_id)
     wallet, rule = visit.get(WALLET, values), visit.get(RULE, values)
     wanted = statement.Wanted.from_query(visit.query)
-    newest = visit.get(statement.ENTRIES, values, limit=str(statement.READ_AT_ONCE))["data"]
+    newest = statement.read_newest(visit, sub_account.id)
     limits = visit.workspace.sub_account_limits
     shortcuts = [f"{each}.00" for each in SHORTCUTS if _within(each, limits.minimum_micros, limits.maximum_micros)]
     return draw(
@@ -87,8 +88,8 @@ def show(visit: Visit) -> Response:
         qr=_qr(wallet["pending_top_up"]),
         wanted=wanted,
         kinds=statement.KINDS,
-        part=statement.read_part(visit, sub_account.id, wanted),
-        balances=statement.balances(newest, wallet["balance"]),
+        part=statement.read_part(visit, sub_account.id, wanted, newest),
+        balances=statement.balances(newest["data"], wallet["balance"]),
         days=statement.spend_per_day(sub_account.id),
     )
 
@@ -104,7 +105,7 @@ def _sub_account_of(visit: Visit) -> SubAccount:
     if not asked:
         raise NotFound("not_found", "There is no such sub-account.")
     sub_account = accounts.get_sub_account(asked)
-    admit(visit.person, "PUT", RULE, {"sub_account_id": asked})
+    check_person(visit.person, visit.rights, permit_of("PUT", RULE), sub_account.workspace_id, asked)
     return sub_account
 
 

@@ -23,6 +23,7 @@ from chalicelib.web.dashboard.visits import Visit, draw
 
 OF_WORKSPACE, OF_SUB_ACCOUNT = "/v1/workspaces/{workspace_id}", "/v1/sub-accounts/{sub_account_id}"
 NEAR_MS = 10 * 60_000
+TIMES = "\u00d7"
 WHAT_IT_IS = {
     EntryKind.USAGE: "A call, or other use, was paid from the balance.",
     EntryKind.CREDIT: "Balance was given without a payment by card.",
@@ -153,9 +154,7 @@ def _rounding(talk_ms: int | None, billed_ms: int, price: Price) -> str:
     if not billed_ms:
         return "Without talk, nothing is billed."
     first, step = price.initial_increment_seconds, price.increment_seconds
-    rule = (
-        "rounded up to whole seconds" if (first, step) == (1, 1) else f"rounded up: first {first} s, then by {step} s"
-    )
+    rule = "rounded up to whole seconds" if (first, step) == (1, 1) else f"rounded up to {first} s, then by {step} s"
     least = f", at least {price.minimum_seconds} s" if price.minimum_seconds else ""
     return f"{_seconds(talk_ms)} of talk are billed as {_seconds(billed_ms)} ({rule}{least})."
 
@@ -165,9 +164,9 @@ def _sum(charge: Charge, count: int, currency: str) -> str:
     per, amount = money(charge.price_per_unit, currency), money(format_amount(charge.amount_micros), currency)
     exact = Fraction(charge.price_per_unit) * MICROS_PER_UNIT
     if charge.billed_ms is None:
-        line, exact = f"{count:,} × {per}", exact * count
+        line, exact = f"{count:,} {TIMES} {per}", exact * count
     else:
-        line, exact = f"{_seconds(charge.billed_ms)} ÷ 60 × {per}", exact * charge.billed_ms / MS_PER_MINUTE
+        line, exact = f"{_seconds(charge.billed_ms)} ÷ 60 {TIMES} {per}", exact * charge.billed_ms / MS_PER_MINUTE
     fee_micros = charge.price.connect_fee_micros if charge.billed_ms else 0
     if fee_micros and charge.price.price_type is not PriceType.ABSORB:
         line, exact = f"{line} + {money(format_price(fee_micros), currency)} for the connection", exact + fee_micros
@@ -192,10 +191,21 @@ def _set_off(visit: Visit, path: str, values: Mapping[str, str], entry: Entry) -
     told = visit.get(f"{path}/activity", values, limit="20", starting_after=just_after)["data"]
     posted_at = rfc3339(entry.posted_at_ms)
     return [
-        {"at": each["occurred_at"], "what": SAID_OF.get(each["type"], each["type"]), "data": each["data"]}
+        {"at": each["occurred_at"], "what": _told(each, entry.currency)}
         for each in reversed(told)
         if each["occurred_at"] >= posted_at
     ]
+
+
+def _told(notice: Facts, currency: str) -> str:
+    """A notice in one line: what happened, at which balance or of how much, and why."""
+    data = notice["data"]
+    what = SAID_OF.get(notice["type"], str(notice["type"]))
+    if "balance" in data:
+        what += f", at {money(data['balance'], currency)}"
+    elif "amount" in data:
+        what += f": {money(data['amount'], currency)}"
+    return f"{what}. {data['detail']}" if "detail" in data else what
 
 
 def _moment(at_ms: int | None) -> str | None:

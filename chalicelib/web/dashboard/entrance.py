@@ -28,7 +28,13 @@ PAGES: dict[str, Page] = {
     "settings": settings.show,
     "waiting": waiting.show,
 }
-ACTIONS: dict[str, Action] = {**rebilling.ACTIONS, **accounts.ACTIONS, **billing.ACTIONS, **settings.ACTIONS, **waiting.ACTIONS}
+ACTIONS: dict[str, Action] = {
+    **rebilling.ACTIONS,
+    **accounts.ACTIONS,
+    **billing.ACTIONS,
+    **settings.ACTIONS,
+    **waiting.ACTIONS,
+}
 
 
 def show(call: Call[Any]) -> Response:
@@ -93,7 +99,7 @@ def _shown(visit: Visit, page: Page) -> Response:
 
 def _see(visit: Visit, done: Done) -> Response:
     """After a form, a page to look at: loading it again sends nothing twice."""
-    query = {**done.query, "done": done.said}
+    query = {**done.query, "done": done.said, "seal": visit.seal(done.said)}
     headers: dict[str, str | list[str]] = {
         "Location": visit.at(done.page, **query),
         "Content-Type": "text/html",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.domain.people import Rights
 from chalicelib.validation import validate
 from chalicelib.web.callers import admit
 from chalicelib.web.doors import DOORS, Call, Door, answer_of
@@ -18,6 +19,7 @@ def ask(
     body: Mapping[str, Any] | None = None,
     query: Mapping[str, str] | None = None,
     idempotency_key: str = "",
+    rights: Rights | None = None,
 ) -> Any:
     """What the API answers to the person of this call, as JSON.
 
@@ -25,7 +27,7 @@ def ask(
         RebillError: what the API refuses, with the name of the field; or that it is not for this person.
     """
     made = _door(method, path)
-    admit(call.caller, method, path, values)
+    admit(call.caller, method, path, values, rights)
     read = validate(made.body, dict(body or {})) if isinstance(made.body, type) else None
     headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
     raw_body = json.dumps(body).encode() if body is not None else b""

@@ -1,6 +1,7 @@
 """Re-billing: the Stripe account that clients pay to, the workspace's wallet, the month, and what needs attention."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from chalice.app import Response
@@ -18,8 +19,6 @@ from chalicelib.web.dashboard.own_api import ask
 from chalicelib.web.dashboard.visits import Visit, draw
 
 STRIPE = "/v1/workspaces/{workspace_id}/stripe"
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
-MONTHS += ("November", "December")
 
 
 def show(visit: Visit) -> Response:
@@ -42,7 +41,7 @@ def show(visit: Visit) -> Response:
         steps=_steps(visit, connection, known["wallet"], rebilled),
         matters=matters(visit, clients),
         days_left=figures.days_left(totals, today, _available_micros(known["wallet"])),
-        month=f"{MONTHS[int(today[5:7]) - 1]} {today[:4]}",
+        month=date.fromisoformat(today).strftime("%B %Y"),
         sums=figures.figures(this_month),
         days=figures.each_day(this_month, first_day, today),
         least=format_price(known["limits"].minimum_micros),
@@ -78,11 +77,12 @@ def _steps(
     visit: Visit, connection: dict[str, Any] | None, wallet: dict[str, Any], rebilled: bool
 ) -> Sequence[tuple[str, str, str, bool]]:
     """The first three things to do as (what, why, where, done); nothing once all are done."""
+    funded = _available_micros(wallet) > 0
     steps = (
         ("Connect Stripe", "Your clients' payments go to your own account.", "#stripe", _is_connected(connection)),
-        ("Add balance to your wallet", "Calls cost you what the platform charges.", "#wallet", _available_micros(wallet) > 0),
+        ("Add balance to your wallet", "Calls cost you what the platform charges.", "#wallet", funded),
         ("Turn on re-billing for a client", "They then pay your price.", visit.at("accounts"), rebilled),
-    )  # fmt: skip
+    )
     return () if all(done for *_, done in steps) else steps
 
 

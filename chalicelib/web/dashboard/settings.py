@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalice.app import Response
@@ -19,6 +19,8 @@ PERSON = f"{WS}/people/{{email}}"
 LEVELS = f"{WS}/wallet/notice-levels"
 AT_ONCE = "20"
 LONGEST_VALUE = 200
+SHORTEST_REASON = 3
+HISTORIES = ("cost_cards", "rebilling_cards")
 # Fields of the top-up limits, in the API's own names, as the page calls them.
 LIMITS = {
     "workspace.minimum": "Least for your own wallet",
@@ -31,7 +33,8 @@ LIMITS = {
 def show(visit: Visit) -> Response:
     """The page, for owners."""
     after = visit.query.get("starting_after")
-    changes = visit.get(f"{WS}/audit", limit=AT_ONCE, **({"starting_after": after} if after else {}))
+    older = {"starting_after": after} if after else {}
+    changes = visit.get(f"{WS}/audit", None, limit=AT_ONCE, **older)
     limits = visit.get(WS)["top_up_limits"]
     return draw(
         visit,
@@ -52,15 +55,25 @@ def show(visit: Visit) -> Response:
 
 def differences(change: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What a change changed, as (what, from, to) in words; empty where there was, or is, nothing."""
-    old, new = change["from"] or {}, change["to"] or {}
-    return [(name.replace("_", " "), _words(old.get(name)), _words(new.get(name))) for name in {**old, **new}]
+    old, new = dict(_leaves(change["from"] or {})), dict(_leaves(change["to"] or {}))
+    return [(name, old.get(name, ""), new.get(name, "")) for name in {**old, **new} if old.get(name) != new.get(name)]
+
+
+def _leaves(shown: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Every value inside, by its names from the outermost on. Histories are left out: what came stands beside them."""
+    for name, value in shown.items():
+        said = f"{above} {name}".strip() if "@" in name else f"{above} {name.replace('_', ' ')}".strip()
+        if isinstance(value, Mapping):
+            yield from _leaves(value, said)
+        elif value not in (None, []) and name not in HISTORIES:
+            yield said, _words(value)
 
 
 def _words(value: object) -> str:
-    if value is None or value == []:
-        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        value = ", ".join(_words(each) for each in value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} ..."
 
@@ -126,7 +139,10 @@ def _set_limits(visit: Visit) -> Done:
 
 def _switch_refills(visit: Visit) -> Done:
     stopped = visit.form.get("stopped") == "yes"
-    _ask(visit, "PUT", f"{WS}/refill-switch", {"stopped": stopped, "reason": visit.form.get("reason", "")})
+    reason = visit.form.get("reason", "").strip()
+    if len(reason) < SHORTEST_REASON:
+        raise Invalid("reason", f"Say why, in {SHORTEST_REASON} letters or more.")
+    _ask(visit, "PUT", f"{WS}/refill-switch", {"stopped": stopped, "reason": reason})
     return _done("All automatic refills are stopped." if stopped else "Refills go on within five minutes.")
 
 

@@ -47,7 +47,7 @@ def show_snapshot(visit: Visit) -> Response:
         example=example,
         cost=prices.cost_shown(visit.workspace),
         asks_below_cost=below_cost or "accept_below_cost" in visit.form,
-        preview=_preview(visit) if visit.query.get("show") == "preview" else None,
+        preview=_preview(visit) if visit.query.get("show") == "preview" or visit.error("accounts") else None,
         application=_application(visit),
         names=_names,
         currency=visit.workspace.currency,
@@ -82,7 +82,7 @@ def _preview(visit: Visit) -> dict[str, Any]:
     """What applying it would change in the next accounts, 25 at a time."""
     after = visit.query.get("starting_after", "")
     more = {"starting_after": after} if after else {}
-    listed = visit.get(SUB_ACCOUNTS, limit=str(AT_ONCE), **more)
+    listed = visit.get(SUB_ACCOUNTS, None, limit=str(AT_ONCE), **more)
     ids = [each["id"] for each in listed["data"]]
     if not ids:
         return {"data": [], "version": 0, "next_after": ""}

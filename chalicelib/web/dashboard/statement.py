@@ -65,8 +65,21 @@ class Part:
     last_seen: str
 
 
-def read_part(visit: Visit, sub_account_id: str, wanted: Wanted) -> Part:
+def read_newest(visit: Visit, sub_account_id: str, after: str = "") -> Shown:
+    """Up to a hundred entries, the newest first, older than an entry (or all): the API's page.
+
+    Raises:
+        Invalid: `after` is no entry's id. Forbidden, NotFound: the statement is not for this person.
+    """
+    query = {"limit": str(READ_AT_ONCE), **({"starting_after": after} if after else {})}
+    found: Shown = visit.get(ENTRIES, {"sub_account_id": sub_account_id}, **query)
+    return found
+
+
+def read_part(visit: Visit, sub_account_id: str, wanted: Wanted, newest: Shown) -> Part:
     """The newest entries that are wanted, up to a page of them; at most `MOST_READ` are looked at for it.
+
+    `newest` is the page that `read_newest` begins with: where reading begins there, it is not read again.
 
     The last day is where reading begins, because entries' ids sort by time; kinds are picked out of what was read.
 
@@ -77,8 +90,7 @@ def read_part(visit: Visit, sub_account_id: str, wanted: Wanted) -> Part:
     found: list[Shown] = []
     looked_at = 0
     while looked_at < MOST_READ:
-        query = {"limit": str(READ_AT_ONCE), **({"starting_after": after} if after else {})}
-        page = visit.get(ENTRIES, {"sub_account_id": sub_account_id}, **query)
+        page = read_newest(visit, sub_account_id, after) if after else newest
         for entry in page["data"]:
             if wanted.first_day and entry["posted_at"][:10] < wanted.first_day:
                 return Part(found, looked_at, "")

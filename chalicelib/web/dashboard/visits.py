@@ -1,6 +1,7 @@
 """One person's visit to a page: who they are, what they may, and how a page is drawn for them."""
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -48,11 +49,28 @@ class Visit:
     def get(self, path: str, values: Mapping[str, str] | None = None, **query: str) -> Any:
         """What the API answers this person; `{workspace_id}` in the path is theirs."""
         known = {"workspace_id": self.workspace.id, **(values or {})}
-        return ask(self.call, "GET", path, {name: known[name] for name in known if f"{{{name}}}" in path}, query=query)
+        named = {name: known[name] for name in known if f"{{{name}}}" in path}
+        return ask(self.call, "GET", path, named, query=query, rights=self.rights)
+
+    @property
+    def done(self) -> str:
+        """What has just been done, if it was us who put it into the address."""
+        said = self.query.get("done", "")
+        return said if hmac.compare_digest(self.seal(said).encode(), self.query.get("seal", "").encode()) else ""
+
+    def seal(self, said: str) -> str:
+        """What shows that a sentence in an address is ours: anybody can make a link, and people believe our pages."""
+        return hmac.new(self.person.csrf.encode(), said.encode(), hashlib.sha256).hexdigest()[:16]
 
     def at(self, page: str, **query: str) -> str:
         """The address of a page."""
         return f"{self.call.base_url}/dashboard?" + urlencode({"page": page, **query})
+
+    def is_at(self, tab: str, address: str) -> bool:
+        """Whether a tab leads to the part of the dashboard that this page belongs to."""
+        page = self.query.get("page") or ("rebilling" if self.rights.role else "billing")
+        part = {"account": "accounts", "snapshot": "accounts", "charge": "billing"}.get(page, page)
+        return part == tab and (part != "billing" or self.query.get("sub_account", "") in address)
 
     def sends_to(self, action: str) -> str:
         """The address that a form sends to."""

@@ -7,7 +7,7 @@ from chalice.app import Response
 
 from chalicelib.domain.accounts import agent_provider
 from chalicelib.domain.usage import Status
-from chalicelib.storage.overview import clients_of
+from chalicelib.storage.overview import sub_accounts_of
 from chalicelib.web.dashboard.attention import WAITING
 from chalicelib.web.dashboard.forms import Action, Done
 from chalicelib.web.dashboard.own_api import ask
@@ -27,13 +27,14 @@ def show(visit: Visit) -> Response:
     asked = visit.form.get("status") or visit.query.get("status", "")
     status = Status(asked) if asked in [each.value for each in TITLES] else Status.UNMATCHED
     after = visit.query.get("starting_after")
-    found = visit.get(EVENTS, status=status.value, limit=AT_ONCE, **({"starting_after": after} if after else {}))
-    clients = sorted((each.sub_account for each in clients_of(visit.workspace.id)), key=lambda each: each.name.lower())
+    older = {"starting_after": after} if after else {}
+    found = visit.get(EVENTS, None, status=status.value, limit=AT_ONCE, **older)
+    clients = sorted(sub_accounts_of(visit.workspace.id), key=lambda each: each.name.casefold())
     return draw(
         visit,
         "waiting.html",
         TITLES[status],
-        status=status,
+        kind=status.value,
         kinds=[(visit.at("waiting", status=each.value), TITLES[each], each is status) for each in TITLES],
         about=WAITING[status][2],
         events=found["data"],

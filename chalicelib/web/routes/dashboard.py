@@ -30,7 +30,7 @@ def show_page(call: Call[None]) -> Response:
     summary="A form of the dashboard",
     body="A form, with the session's csrf token",
     answers="text/html",
-    status=HTTPStatus.SEE_OTHER,
+    also=(HTTPStatus.SEE_OTHER,),
     needs_key=False,
     problems=(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
     most_body_bytes=MOST_FORM_BYTES,

@@ -3,6 +3,7 @@
 The flows are imported where they are used: the gate shares this process, and must not wait for Stripe's SDK.
 """
 
+import re
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 
@@ -12,7 +13,7 @@ from chalicelib.domain.accounts import SubAccount, Workspace
 from chalicelib.domain.errors import AccessLost, Conflict, Invalid, NotFound, OutcomeUnknown
 from chalicelib.domain.money import format_amount, format_price
 from chalicelib.domain.payments import Connection, TopUpState
-from chalicelib.domain.people import Key
+from chalicelib.domain.people import Person
 from chalicelib.storage import accounts, top_ups, wallets
 from chalicelib.web import requests
 from chalicelib.web.answers import Received, ShownConnection, ShownLink, ShownTopUp, ShownWallet
@@ -26,7 +27,7 @@ routes = Blueprint(__name__)
 
 BROWSER_COOKIE = "rebill_connect"
 COOKIE_SECONDS = 600
-BY_A_LINK = Key("the link of connect_stripe", frozenset())  # in the audit trail: the person is Stripe's to know
+_OWNER_ID = re.compile(r"(ws|sa)_[a-z0-9_]{1,60}", re.ASCII)
 _SAID = {
     TopUpState.OPEN: ("Your payment is on its way", "It is added to the balance as soon as Stripe confirms it."),
     TopUpState.SUCCEEDED: ("Payment received", "It has been added to the balance."),
@@ -114,14 +115,20 @@ def finish_oauth(call: Call[None]) -> Response:
 
     cookie = SimpleCookie(call.headers.get("cookie", "")).get(BROWSER_COOKIE)
     try:
-        made = flow.finish(call.query, cookie.value if cookie else "")
+        made, user = flow.finish(call.query, cookie.value if cookie else "")
     except OutcomeUnknown:
         again = "Stripe gave no answer, so nothing was linked. Start again from your workspace."
         return message_page("Stripe is not connected", again, status=HTTPStatus.SERVICE_UNAVAILABLE)
     except (AccessLost, Conflict, Invalid, NotFound) as refused:
         return message_page("Stripe is not connected", refused.detail, status=HTTPStatus.BAD_REQUEST)
     shown = show_connection(made)
-    audit.record(BY_A_LINK, "finish_oauth", {"workspace_id": made.workspace_id}, None, shown.model_dump(mode="json"))
+    audit.record(
+        Person(user, made.workspace_id, ""),
+        "finish_oauth",
+        {"workspace_id": made.workspace_id},
+        None,
+        shown.model_dump(mode="json"),
+    )
     facts = (("Account", made.account_name), ("Mode", shown.mode), ("Payments", _enabled(made)))
     return message_page("Stripe is connected", "Your clients' payments go to this account.", facts)
 
@@ -264,15 +271,16 @@ def return_from_payment(call: Call[None]) -> Response:
     """Says what became of a payment, and settles it if nothing else has done so yet."""
     from chalicelib.flows.settle_payment import settle_top_up
 
+    back = _way_back(call)
     if "top_up" not in call.query:
-        return message_page("Thank you", "You can close this page. A saved card is known here in a moment.")
+        return message_page("Thank you", "A saved card is known here in a moment.", link=back)
     top_up = settle_top_up(top_ups.get_top_up(call.query.get("owner", ""), call.query["top_up"]))
     title, text = _SAID[top_up.state]
     facts = [("Amount", _money(format_price(top_up.amount_micros), top_up.currency))]
     if top_up.state is TopUpState.SUCCEEDED:
         balance_micros = wallets.get_wallet(top_up.owner_id).balance_micros
         facts.append(("Balance", _money(format_amount(balance_micros), top_up.currency)))
-    return message_page(title, text, facts)
+    return message_page(title, text, facts, back)
 
 
 @door(
@@ -338,6 +346,15 @@ def _open_portal(call: Call[None], owner: Workspace | SubAccount) -> ShownLink:
     from chalicelib.flows.save_card import open_portal
 
     return ShownLink(url=open_portal(owner, call.base_url))
+
+
+def _way_back(call: Call[None]) -> tuple[str, str] | None:
+    """The page from which the person went to pay."""
+    owner_id = call.query.get("owner", "")
+    if not _OWNER_ID.fullmatch(owner_id):
+        return None
+    page = "page=rebilling" if owner_id.startswith("ws_") else f"page=billing&sub_account={owner_id}"
+    return "Back to the dashboard", f"{call.base_url}/dashboard?{page}"
 
 
 def _enabled(found: Connection) -> str:

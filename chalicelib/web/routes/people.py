@@ -78,6 +78,7 @@ def remove_user(call: Call[None], sub_account_id: str, email: str) -> ListOf[Sho
     body=requests.NewDashboardSession,
     answers=ShownLink,
     status=HTTPStatus.CREATED,
+    problems=(HTTPStatus.NOT_FOUND,),
 )
 def open_dashboard(call: Call[requests.NewDashboardSession]) -> ShownLink:
     """Send the person's browser, or an iframe, to `url` within five minutes; it works once. You have signed them in."""

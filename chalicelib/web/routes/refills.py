@@ -9,6 +9,7 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.errors import RebillError, Unavailable
+from chalicelib.domain.people import named
 from chalicelib.storage import accounts, refill_switch, refills, wallets
 from chalicelib.storage.refill_switch import EVERYBODY, Switch
 from chalicelib.web import requests
@@ -119,7 +120,7 @@ def set_workspace_refills(call: Call[requests.RefillSwitch], workspace_id: str) 
 def _switch(call: Call[requests.RefillSwitch], scope: str) -> ShownRefillSwitch:
     from chalicelib.flows.stop_refills import switch_refills
 
-    switch: Switch = switch_refills(scope, call.body.stopped, call.body.reason, "api")
+    switch: Switch = switch_refills(scope, call.body.stopped, call.body.reason, named(call.caller))
     return show_refill_switch(switch)
 
 

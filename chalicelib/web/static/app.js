@@ -5,8 +5,6 @@
    empty where there is none. data-series names the series, data-kinds says how each is drawn: bar, outline, line, dash
    or mark. The table stays, folded away below the picture. */
 (() => {
-  const DRAWN = { bar: "solid", outline: "hollow", line: "solid", dash: "broken", mark: "dots" };
-
   const colors = () => {
     const style = getComputedStyle(document.documentElement);
     const read = (name, other) => style.getPropertyValue(name).trim() || other;
@@ -29,7 +27,7 @@
       label,
       stroke: color,
       width: kind === "mark" ? 0 : 1.5,
-      dash: DRAWN[kind] === "broken" ? [6, 4] : undefined,
+      dash: kind === "dash" ? [6, 4] : undefined,
       fill: kind === "bar" ? color : undefined,
       paths: kind === "bar" || kind === "outline" ? bars() : kind === "mark" ? () => null : undefined,
       points: { show: kind === "mark", size: 8, fill: color },
@@ -46,6 +44,7 @@
     const kinds = (table.dataset.kinds || "").split("|");
     const bars = kinds.filter((kind) => kind === "bar" || kind === "outline").length;
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
+    const edge = bars ? 43_200 : 0; // half a bar is drawn beside its day
     const days = table.querySelector("[data-x]").dataset.x.length === 10;
     place.hidden = false;
     place.replaceChildren();
@@ -54,7 +53,10 @@
         width: place.clientWidth,
         height: 240,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        scales: { y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 0.01) * 1.05] } },
+        scales: {
+          x: { range: (_, low, high) => [low - edge, high + edge] },
+          y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 0.01) * 1.05] },
+        },
         axes: [
           { ...axis, ...(days && { values: "{D} {MMM}", incrs: [1, 2, 7, 14].map((count) => count * 86400) }) },
           { ...axis, size: 64, label: table.dataset.unit, labelSize: 20 },
@@ -64,7 +66,7 @@
           ...names.map((name, index) => seriesOf(name, kinds[index] || "line", index, bars, series[index % 3])),
         ],
       },
-      [rows.map((row) => row.at), ...names.map((_, index) => rows.map((row) => row.y[index] === "" || row.y[index] === undefined ? null : Number(row.y[index])))],
+      [rows.map((row) => row.at), ...names.map((_, index) => rows.map((row) => (row.y[index] ? Number(row.y[index]) : null)))],
       place,
     );
     const folds = document.querySelector(`[data-folds="${place.dataset.picture}"]`);
