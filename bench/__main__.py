@@ -1,6 +1,6 @@
 """`python -m bench`: everything measured in one run against MiniStack, and a verdict for each claim.
 
-`--quick` takes about twenty seconds; `--write-docs` also writes docs/benchmarks.md. Ends with 1 if a claim fails.
+`--quick` takes a minute or two; `--write-docs` also writes docs/benchmarks.md. Ends with 1 if a claim fails.
 """
 
 import argparse
@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 def main() -> int:
     """Measure, print, and say whether every claim holds."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure posting, the gate, and refills.")
-    parser.add_argument("--quick", action="store_true", help="about twenty seconds instead of some minutes")
+    parser.add_argument("--quick", action="store_true", help="a minute or two instead of a quarter of an hour")
     parser.add_argument("--write-docs", action="store_true", help="also write the tables to docs/benchmarks.md")
     options = parser.parse_args()
     started_at = time.monotonic()

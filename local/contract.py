@@ -25,7 +25,7 @@ from local.api import Api
 from local.options import ROOT
 
 USUAL_SEED = "1"
-EXAMPLES_PER_OPERATION = "8"  # besides those that schemathesis works out from the description itself
+EXAMPLES_PER_OPERATION = "15"  # besides those that schemathesis works out from the description itself
 START_SECONDS, END_SECONDS, LONGEST_SECONDS = 30, 20, 600
 # Which methods are tried where there is none. All that the tool knows but QUERY, which is younger than API Gateway: it
 # never gets to the product, and the server at home says 501 to it by itself.
@@ -86,6 +86,7 @@ def running(folder: Path) -> Iterator[Mapping[str, Any]]:
             product.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             product.kill()
+            product.wait()
 
 
 def _wait_for(folder: Path, product: "subprocess.Popen[bytes]") -> Mapping[str, Any]:
@@ -109,7 +110,6 @@ def _try(folder: Path, found: Mapping[str, Any], seed: str) -> int:
     command += ["--max-examples", EXAMPLES_PER_OPERATION, "--phases", "examples,coverage,fuzzing", "--workers", "1"]
     command += ["--generation-database", "none", "--continue-on-failure", "--output-truncate", "false"]
     command += ["--warnings", "off", "--request-timeout", "30", "--max-redirects", "0"]
-    command += os.environ.get("XTRA", "").split()
     for path in PAGES:
         command += ["--exclude-path", path]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
@@ -151,14 +151,24 @@ def known_values(api: Api) -> dict[str, list[str]]:
 
 
 def with_known_values(described: Mapping[str, Any], known: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The description with what is there named beside anything else that an address may hold."""
+    """The description as it is to be tried: what is there is named beside anything else that an address may hold, and
+    bodies name what is there and nothing else, as a wrong id is one refusal however often it is tried.
+    """
     changed = copy.deepcopy(dict(described))
     for path, operations in changed["paths"].items():
         for parameter in (each for operation in operations.values() for each in operation["parameters"]):
             values = known.get("to_close" if path == CLOSE else parameter["name"])
             if parameter["in"] == "path" and values:
                 parameter["schema"] = {"anyOf": [{"enum": values}, parameter["schema"]]}
-    changed["components"]["schemas"]["NewWebhookEndpoint"]["properties"]["url"] = {"enum": [NOWHERE]}
+    (workspace,), clients = known["workspace_id"], known["sub_account_id"]
+    schemas = changed["components"]["schemas"]
+    schemas["NewWebhookEndpoint"]["properties"]["url"] = {"enum": [NOWHERE]}
+    schemas["NewDashboardSession"]["properties"]["workspace"] = {"enum": [workspace, None]}
+    schemas["NewDashboardSession"]["properties"]["sub_account"] = {"enum": [*clients, None]}
+    schemas["NewSnapshotApplication"]["properties"]["sub_accounts"]["items"] = {"enum": clients}
+    schemas["CloudEvent"]["properties"]["subject"] = {"enum": [*clients, *known["agent_id"]]}
+    for example in schemas["CloudEvent"]["examples"]:
+        example["subject"] = clients[0]
     return changed
 
 

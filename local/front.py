@@ -1,7 +1,7 @@
 """The page at the root of the product at home: what a voice platform's own dashboard would have, in its simplest form.
 
-It calls the API with the platform's key, as a platform's server does, and sends the browser where the API says. It
-stands in until the product has pages of its own.
+It calls the API with the platform's key, as a platform's server does, and sends the browser where the API says: into
+the dashboard by a one-time link, among others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from local.server import Answer
 
 TOP_UP = "50.00"
 REFILL_RULE = {"enabled": True, "threshold": "10", "target_balance": "50", "confirm_charge_now": True}
-USER = "owner@home.example"
+USER, CLIENT_USER = "owner@home.example", "pat@client.example"
 STYLE = """
 :root { color-scheme: light dark; } body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
 padding: 0 1rem; } table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .35rem .75rem;
@@ -36,6 +36,7 @@ class Front:
             "top-up": lambda owner: self._pay(owner, "top-ups", {"amount": TOP_UP}),
             "card": lambda owner: self._pay(owner, "payment-method", None),
             "refill": lambda owner: api.change(f"/v1/{_kind(owner)}/{owner}/wallet/refill-rule", REFILL_RULE),
+            "dashboard": self._enter,
             "retry": lambda owner: api.post(f"/v1/{_kind(owner)}/{owner}/wallet/refill-rule/retry", None),
         }
 
@@ -67,6 +68,14 @@ class Front:
     def _pay(self, owner: str, what: str, body: dict[str, str] | None) -> Reply:
         return self._api.post(f"/v1/{_kind(owner)}/{owner}/wallet/{what}", body, {"Idempotency-Key": str(uuid4())})
 
+    def _enter(self, owner: str) -> Reply:
+        """A link into the dashboard: as the agency's owner, or as somebody whom the client lets see its billing."""
+        if owner.startswith("ws_"):
+            email = self._api.get(f"/v1/workspaces/{owner}")["owner_email"]
+            return self._api.post("/v1/dashboard-sessions", {"email": email, "workspace": owner})
+        self._api.put(f"/v1/sub-accounts/{owner}/authorized-users/{CLIENT_USER}")
+        return self._api.post("/v1/dashboard-sessions", {"email": CLIENT_USER, "sub_account": owner})
+
     def _page(self) -> str:
         if not self._agencies:
             return "<h1>Rebill at home</h1><p>Empty (DEMO=0). <a href='/docs'>The API</a> is how to fill it.</p>"
@@ -92,7 +101,9 @@ class Front:
     def _row(self, owner: str, name: str, can_pay: bool) -> str:
         wallet = self._api.get(f"/v1/{_kind(owner)}/{owner}/wallet")
         refill = wallet["refill"]
-        pay = _button("top-up", owner, f"Add {TOP_UP}") + " " + _button("card", owner, "Save a card") if can_pay else ""
+        pay = _button("dashboard", owner, "Dashboard")
+        if can_pay:
+            pay += " " + _button("top-up", owner, f"Add {TOP_UP}") + " " + _button("card", owner, "Save a card")
         if can_pay and refill["state"] == "off" and wallet["card"]:
             pay += " " + _button("refill", owner, "Refill at 10 up to 50")
         if refill["state"] in ("retrying", "suspended", "held"):

@@ -1,4 +1,4 @@
-"""What every test may ask for: one MiniStack for the whole run, emptied and filled with our tables for each test.
+"""What every test may ask for: one MiniStack for each process, emptied and filled with our tables for each test.
 
 The environment is set here, before anything imports our code: settings and pynamodb read it once and keep it.
 """

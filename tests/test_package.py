@@ -131,7 +131,7 @@ def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
 def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:
     tables = of_type(template, "AWS::DynamoDB::Table")
 
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables.values():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         properties = table["Properties"]

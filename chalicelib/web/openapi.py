@@ -32,6 +32,8 @@ _PARTS = {
     "dashboard": "The dashboard",
     "described": "This API",
 }
+# An Idempotency-Key, the one header that doors ask for, as web/idempotency.py reads it.
+_HEADER = {"type": "string", "pattern": r"^[\x21\x22\x24-\x7e]{1,128}$"}
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR)
 _WITH_BODY = (
@@ -119,8 +121,7 @@ def _parameters(made: Door) -> list[dict[str, Any]]:
         for name in re.findall(r"{(\w+)}", made.path)
     ]
     for name, description in made.headers.items():
-        schema = {"type": "string"}
-        found.append({"name": name, "in": "header", "required": True, "description": description, "schema": schema})
+        found.append({"name": name, "in": "header", "required": True, "description": description, "schema": _HEADER})
     if made.query is not None:
         known: dict[str, Any] = made.query.model_json_schema()
         for name, described in known["properties"].items():

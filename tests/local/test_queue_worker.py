@@ -69,7 +69,7 @@ def test_messages_are_handed_over_together_although_sqs_gives_ten_at_a_time(sqs:
     put(sqs, *bodies)
 
     with working(sqs, window_seconds=1):
-        assert eventually(lambda: left(sqs, QUEUE) == 0, seconds=5)
+        assert eventually(lambda: left(sqs, QUEUE) == 0, seconds=60)
 
     assert sorted(batches[0]) == sorted(bodies)
 
@@ -78,7 +78,7 @@ def test_a_batch_is_never_larger_than_the_app_asks_for(sqs: Any) -> None:
     put(sqs, *[f"call {number}" for number in range(25)])
 
     with working(sqs, batch_size=10):
-        assert eventually(lambda: left(sqs, QUEUE) == 0, seconds=5)
+        assert eventually(lambda: left(sqs, QUEUE) == 0, seconds=60)
 
     assert max(map(len, batches)) == 10
 
@@ -98,6 +98,6 @@ def test_a_handler_that_raises_loses_nothing(sqs: Any) -> None:
     put(sqs, "good", "broken")
 
     with working(sqs):
-        assert eventually(lambda: len(batches) >= 2, seconds=5)
+        assert eventually(lambda: len(batches) >= 2, seconds=60)
 
     assert sorted(batches[1]) == ["broken", "good"]

