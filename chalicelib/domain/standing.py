@@ -14,7 +14,7 @@ SUSPENDS_AFTER = len(RETRY_AFTER_HOURS) + 1
 LINK_LASTS_MS = 24 * 3_600_000
 LOOK_AGAIN_MS = 5 * 60_000  # what holds a refill from outside is looked at again this often
 BREAKER_WINDOW_MS = 600_000
-BREAKER_REFILLS = 3  # of one wallet inside the window; one more is a bug or a theft, and stops everything
+BREAKER_REFILLS = 3  # of one wallet inside the window; the next waits, and if there are more, everything stops
 
 
 class RefillState(StrEnum):
@@ -49,6 +49,8 @@ class Cause(StrEnum):
     DAILY_COUNT = "daily_count"
     DAILY_LIMIT = "daily_limit"
     MONTHLY_LIMIT = "monthly_limit"
+    LIMIT_TOO_LOW = "limit_too_low"
+    TOO_OFTEN = "too_often"
 
 
 STATE_OF = {
@@ -69,6 +71,8 @@ STATE_OF = {
     Cause.DAILY_COUNT: RefillState.HELD,
     Cause.DAILY_LIMIT: RefillState.HELD,
     Cause.MONTHLY_LIMIT: RefillState.HELD,
+    Cause.LIMIT_TOO_LOW: RefillState.SUSPENDED,
+    Cause.TOO_OFTEN: RefillState.HELD,
 }
 IN_PLAIN_WORDS = {
     Cause.DECLINED: "The card was declined: {why}. It is tried again by itself.",
@@ -91,6 +95,8 @@ IN_PLAIN_WORDS = {
     Cause.DAILY_COUNT: "The most refills of one day have been made. They go on tomorrow (UTC).",
     Cause.DAILY_LIMIT: "The day's limit for refills would be passed. They go on tomorrow (UTC).",
     Cause.MONTHLY_LIMIT: "The month's limit for refills would be passed. They go on next month (UTC).",
+    Cause.LIMIT_TOO_LOW: "Closing the gap takes more than a whole limit allows. Raise the limit, or add balance.",
+    Cause.TOO_OFTEN: "Three refills came within ten minutes, so the next waits. A larger amount would last longer.",
 }
 
 
@@ -183,8 +189,16 @@ class Standing:
         return self.stop is not None and (self.stop.until_ms is None or self.stop.until_ms > now_ms)
 
     def too_many_at(self, now_ms: int) -> bool:
-        """Whether one more refill now would be more than can be right."""
-        return len([at for at in self.opened_ms if now_ms - at < BREAKER_WINDOW_MS]) >= BREAKER_REFILLS
+        """Whether there were more refills than the rules allow: that is a mistake of ours, or worse."""
+        return len(self._lately(now_ms)) > BREAKER_REFILLS
+
+    def waits_until_ms(self, now_ms: int) -> int | None:
+        """Until when the next refill waits because there were so many lately."""
+        lately = self._lately(now_ms)
+        return lately[-BREAKER_REFILLS] + BREAKER_WINDOW_MS if len(lately) >= BREAKER_REFILLS else None
+
+    def _lately(self, now_ms: int) -> tuple[int, ...]:
+        return tuple(at for at in self.opened_ms if now_ms - at < BREAKER_WINDOW_MS)
 
     def usable(self, cards: tuple[str, ...]) -> str | None:
         """The first of these cards (payment method ids) that may be asked now."""
@@ -192,14 +206,14 @@ class Standing:
 
     def opened(self, refill_id: str, amount_micros: int, now_ms: int) -> "Standing":
         """With a refill that has just been opened: counted, and in nobody's way."""
-        recent = tuple(at for at in self.opened_ms if now_ms - at < BREAKER_WINDOW_MS)
+        recent = self._lately(now_ms)
         spent = self.spent.on(now_ms).plus(1, amount_micros)
         return self._next(open_refill_id=refill_id, wake_at_ms=None, spent=spent, opened_ms=(*recent, now_ms))
 
     def paid(self, refill: Refill, now_ms: int) -> "Standing":
         """After a refill that was paid: everything is well, and the next may open when the cooldown is over."""
-        if self.open_refill_id != refill.id:
-            return self.let_go(refill, now_ms)
+        if self.open_refill_id != refill.id:  # it was put aside, and counts after all
+            return self.let_go(refill, now_ms)._next(spent=self.spent.on(now_ms).plus(1, refill.amount_micros))
         wake_at_ms = now_ms + self.rule.cooldown_seconds * 1000
         return self._next(open_refill_id=None, stop=None, declines=0, tried=(), wake_at_ms=wake_at_ms)
 
@@ -269,7 +283,14 @@ def amount_or_stop(standing: Standing, around: Circumstances, now_ms: int) -> in
     if standing.usable(around.cards) is None:
         all_dead = bool(around.cards) and set(around.cards) <= set(standing.dead)
         return Stop(Cause.DECLINED_FOR_GOOD if all_dead else Cause.NO_CARD, now_ms)
+    waits_until_ms = standing.waits_until_ms(now_ms)
+    if waits_until_ms is not None:
+        return Stop(Cause.TOO_OFTEN, now_ms, waits_until_ms)
     amount_micros = rule.payment_micros(around.balance_micros, around.step_micros, around.most_micros)
+    if any(
+        limit is not None and amount_micros > limit for limit in (rule.daily_limit_micros, rule.monthly_limit_micros)
+    ):
+        return Stop(Cause.LIMIT_TOO_LOW, now_ms)
     over = _passed_limit(rule, standing.spent.on(now_ms), amount_micros)
     if over is None:
         return amount_micros

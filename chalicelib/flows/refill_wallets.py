@@ -6,6 +6,7 @@ Each wallet's trouble is its own, two ticks at once do no harm, and what one tic
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -102,14 +103,16 @@ def refill_wallet(owner_id: str) -> bool:
 
 def _open(standing: Standing, wallet: Wallet) -> bool:
     now, facts = now_ms(), facts_of(wallet)
+    if standing.usable(facts.around.cards) is None:  # every card has had its turn in this round: a new one begins
+        standing = replace(standing, tried=())
     wanted = amount_or_stop(standing, facts.around, now)
+    if standing.too_many_at(now):
+        throw_breaker(f"{wallet.owner_id} was refilled more often than can be right")
+        return False
     if isinstance(wanted, Stop):
         stopped = standing.stopped(wanted)
         if refills.rest(standing, stopped):
             tell_stopped(stopped)
-        return False
-    if standing.too_many_at(now):
-        throw_breaker(f"{wallet.owner_id} was about to be refilled more often than can be right")
         return False
     refill = _planned(wanted, standing, wallet, facts)
     if not refills.open_refill(refill, standing, standing.opened(refill.id, refill.amount_micros, refill.opened_at_ms)):

@@ -126,13 +126,22 @@ def advance(refill: Refill, **changes: Any) -> Refill | None:
 def close(refill: Refill, step: RefillStep, before: Standing, after: Standing) -> bool:
     """End a refill that brought nothing; False if it, or the standing, is not as we saw it."""
     closed = _refill_put(replace(refill, step=step), *_unmoved(refill))
-    return _write([closed, *([_standing_put(before, after)] if after != before else [])], [])
+    return _write([closed, *_standing_puts(before, after)], _rests(before, after))
 
 
 def park(refill: Refill, before: Standing, after: Standing) -> bool:
     """Put a refill aside whose account does not let us look; False if it, or the standing, is not as we saw it."""
     parked = _refill_put(refill, *_unmoved(refill), PARKED_SHARD)
-    return _write([parked, *([_standing_put(before, after)] if after != before else [])], [])
+    return _write([parked, *_standing_puts(before, after)], _rests(before, after))
+
+
+def _standing_puts(before: Standing, after: Standing) -> list[Request]:
+    return [_standing_put(before, after)] if after != before else []
+
+
+def _rests(before: Standing, after: Standing) -> list[Request]:
+    """A rule that was saved meanwhile has put the wallet back into the index: it rests until its time all the same."""
+    return [resting(before.owner_id)] if after != before else []
 
 
 def unpark(account_id: str) -> None:

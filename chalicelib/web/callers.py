@@ -52,9 +52,7 @@ def check_csrf(person: Person, word: str) -> None:
         raise Forbidden("csrf_token_invalid", "This form is too old, or not ours. Reload the page and try again.")
 
 
-def admit(
-    caller: Caller, method: str, path: str, path_values: Mapping[str, str], rights: Rights | None = None
-) -> None:
+def admit(caller: Caller, method: str, path: str, path_values: Mapping[str, str], rights: Rights | None = None) -> None:
     """Let a caller through a door, or not. `rights` are a person's, where they have just been read.
 
     Raises:

@@ -206,15 +206,21 @@ def test_a_refill_that_ends_after_midnight_comes_off_the_day_that_it_was_opened_
     assert let_go.spent == Spent("2026-12-31", 1, 30 * DOLLAR, 90 * DOLLAR)
 
 
-@pytest.mark.parametrize("end", [Standing.paid, Standing.let_go])
-def test_a_refill_that_was_ended_before_changes_nothing_when_it_is_ended_again(
-    end: Callable[[Standing, Refill, int], Standing],
-) -> None:
+def test_a_refill_that_was_let_go_of_before_changes_nothing_when_it_is_let_go_of_again() -> None:
     opened, it = open_one()
-    ended = end(opened, it, NOON + 1)
+    ended = opened.let_go(it, NOON + 1)
 
-    assert end(ended, it, NOON + 2) == ended
-    assert end(ended.opened("rfl_2", DOLLAR, NOON + 2), it, NOON + 3).open_refill_id == "rfl_2"
+    assert ended.let_go(it, NOON + 2) == ended
+    assert ended.opened("rfl_2", DOLLAR, NOON + 2).let_go(it, NOON + 3).open_refill_id == "rfl_2"
+
+
+def test_a_refill_that_was_let_go_of_and_was_paid_after_all_counts_after_all() -> None:
+    opened, it = open_one()
+
+    paid = opened.let_go(it, NOON + 1).opened("rfl_2", DOLLAR, NOON + 2).paid(it, NOON + 3)
+
+    assert (paid.open_refill_id, paid.spent.day_count) == ("rfl_2", 2)
+    assert paid.spent.day_micros == it.amount_micros + DOLLAR
 
 
 @pytest.mark.parametrize("end", [Standing.paid, Standing.let_go])
@@ -330,14 +336,23 @@ def test_another_rule_leaves_a_refill_that_is_under_way_and_what_was_spent() -> 
 # More refills of one wallet than can be right
 
 
-def test_a_fourth_refill_within_ten_minutes_is_one_too_many() -> None:
+def test_a_fourth_refill_waits_until_the_first_of_the_three_is_ten_minutes_old() -> None:
     current = standing()
     for number in range(BREAKER_REFILLS):
-        assert not current.too_many_at(NOON + number)
+        assert current.waits_until_ms(NOON + number) is None
         current = current.opened(f"rfl_{number}", DOLLAR, NOON + number)
         current = current.paid(refill(NOON + number, name=f"rfl_{number}"), NOON + number)
 
-    assert current.too_many_at(NOON + BREAKER_REFILLS)
+    held = stop_of(amount_or_stop(current, around(FIRST), NOON + BREAKER_WINDOW_MS - 1))
+
+    assert (held.cause, held.until_ms) == (Cause.TOO_OFTEN, NOON + BREAKER_WINDOW_MS)
+    assert current.waits_until_ms(NOON + BREAKER_WINDOW_MS) is None
+    assert not current.too_many_at(NOON + BREAKER_REFILLS)
+
+
+def test_more_than_three_refills_within_ten_minutes_are_more_than_can_be_right() -> None:
+    current = standing(opened_ms=tuple(NOON + number for number in range(BREAKER_REFILLS + 1)))
+
     assert current.too_many_at(NOON + BREAKER_WINDOW_MS - 1)
     assert not current.too_many_at(NOON + BREAKER_WINDOW_MS)
 
@@ -449,17 +464,25 @@ def test_of_two_limits_the_one_that_lasts_longer_is_named() -> None:
     ],
 )
 def test_refills_go_on_at_the_first_moment_of_the_next_day_or_month(now: str, next_day: str, next_month: str) -> None:
-    rules = (replace(ON, daily_limit_micros=1), replace(ON, monthly_limit_micros=1))
+    rules = (replace(ON, daily_limit_micros=50 * DOLLAR), replace(ON, monthly_limit_micros=50 * DOLLAR))
 
-    stops = [stop_of(amount_or_stop(standing(rule=rule), around(FIRST), at(now))) for rule in rules]
+    stops = [stop_of(amount_or_stop(nearly_at_its_limit(rule, at(now)), around(FIRST), at(now))) for rule in rules]
 
     assert [stop.until_ms for stop in stops] == [at(next_day), at(next_month)]
 
 
+def nearly_at_its_limit(rule: RefillRule, now_ms: int) -> Standing:
+    """Fifty dollars may be spent, forty were."""
+    return standing(
+        rule=rule, spent=Spent(f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}", 1, 40 * DOLLAR, 40 * DOLLAR)
+    )
+
+
 @given(MOMENTS)
 def test_the_next_day_and_month_begin_later_and_at_their_very_beginning(now_ms: int) -> None:
-    for rule, most_days in ((replace(ON, daily_limit_micros=1), 1), (replace(ON, monthly_limit_micros=1), 31)):
-        until_ms = stop_of(amount_or_stop(standing(rule=rule), around(FIRST), now_ms)).until_ms
+    of_a_day, of_a_month = replace(ON, daily_limit_micros=50 * DOLLAR), replace(ON, monthly_limit_micros=50 * DOLLAR)
+    for rule, most_days in ((of_a_day, 1), (of_a_month, 31)):
+        until_ms = stop_of(amount_or_stop(nearly_at_its_limit(rule, now_ms), around(FIRST), now_ms)).until_ms
         assert until_ms is not None
         assert now_ms < until_ms <= now_ms + most_days * DAY_MS
         assert until_ms % DAY_MS == 0

@@ -1,13 +1,14 @@
 """Whatever changes between opening a refill and asking the card is seen: no card is asked that should not be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.clock import now_ms
 from chalicelib.gateways import stripe
-from chalicelib.storage import payments
+from chalicelib.storage import payments, refills
 from tests.payments.conftest import BRIGHT, NORTH
 from tests.payments.connecting import disconnect
 from tests.refills.refilling import DECLINES, GOOD, Refilling
@@ -170,14 +171,32 @@ def test_a_payment_that_is_under_way_when_the_switch_is_thrown_is_still_credited
     assert (refilling.balance(client), refilling.taken(owner=client)) == ("50.000000", [4500])
 
 
-def test_a_fourth_refill_of_one_wallet_within_ten_minutes_stops_everything_and_says_so(
-    refilling: Refilling, time_machine: Any, alarms: Callable[[], list[str]]
+def test_a_fourth_refill_of_one_wallet_within_ten_minutes_waits_and_says_why(
+    refilling: Refilling, time_machine: Any
 ) -> None:
     client = refilling.client(mode="fixed", amount="5", cooldown_seconds=0)
     for _ in range(4):
         refilling.use(client, 500)
         refilling.tick()
     assert refilling.taken(owner=client) == [500, 500, 500]
+    held = refilling.refill(client)
+    assert (held["state"], held["cause"]) == ("held", "too_often")
+    assert refilling.world.get("/v1/refill-switch")["stopped"] is False
+    time_machine.move_to(now_ms() / 1000 + 601)
+    refilling.tick()
+    assert refilling.taken(owner=client) == [500, 500, 500, 500]
+
+
+def test_a_wallet_that_was_refilled_four_times_within_ten_minutes_all_the_same_stops_everything(
+    refilling: Refilling, alarms: Callable[[], list[str]]
+) -> None:
+    client = refilling.client()
+    standing = refills.get_standing(client)
+    too_many = replace(standing, version=standing.version + 1, opened_ms=(now_ms(),) * 4)
+    assert refills.save_rule(standing, too_many)
+    refilling.use(client, 700)
+    refilling.tick()
+    assert refilling.taken() == []
     assert "refill_breaker" in alarms()
     switch = refilling.world.get("/v1/refill-switch")
     assert (switch["stopped"], switch["by"]) == (True, "breaker")
@@ -286,3 +305,15 @@ def test_a_part_that_is_given_back_and_leaves_enough_stops_nothing(refilling: Re
     refilling.pretend.control.refund(refilling.intents()[0], 1000)
     refilling.paying.deliver()
     assert (refilling.state(client), refilling.balance(client)) == ("ok", "40.000000")
+
+
+def test_a_gap_that_no_day_allows_says_that_the_limit_must_be_raised(refilling: Refilling) -> None:
+    client = refilling.client(daily_limit="50.00")
+    for _ in range(3):
+        refilling.use(client, 2000)
+    refilling.tick()
+    stopped = refilling.refill(client)
+    assert (stopped["state"], stopped["cause"], stopped["retry_at"]) == ("suspended", "limit_too_low", None)
+    refilling.set_rule(client, daily_limit="500.00", confirm_charge_now=True)
+    refilling.tick()
+    assert refilling.balance(client) == "50.000000"
