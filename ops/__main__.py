@@ -2,14 +2,12 @@
 
 import json
 import os
-from pathlib import Path
 
 import click
 
+from local.options import HomeError, read_options
 from ops.dead_letters import dlq
 from ops.keys import keys
-
-RUN_FILE = Path(__file__).parent.parent / ".run.json"
 
 
 @click.group()
@@ -18,11 +16,20 @@ RUN_FILE = Path(__file__).parent.parent / ".run.json"
 def main(home: bool, stage: str | None) -> None:
     """Rebill's operator commands. On AWS they use your own credentials and region, as the AWS CLI does."""
     if home:
-        if not RUN_FILE.exists():
-            raise click.ClickException("Nothing runs at home: start it with `make run`.")
-        os.environ.update(json.loads(RUN_FILE.read_text())["environment"])
+        os.environ.update(_environment_at_home())
     if stage:
         os.environ["REBILL_STAGE"] = stage
+
+
+def _environment_at_home() -> dict[str, str]:
+    try:
+        found = json.loads(read_options(os.environ).run_file.read_text())
+    except HomeError as wrong:
+        raise click.ClickException(str(wrong)) from None
+    except FileNotFoundError:
+        raise click.ClickException("Nothing runs at home: start it with `make run`.") from None
+    environment: dict[str, str] = found["environment"]
+    return environment
 
 
 main.add_command(dlq)

@@ -132,6 +132,8 @@ def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(templat
     tables = of_type(template, "AWS::DynamoDB::Table")
 
     assert len(tables) == 7
+    answers = tables.pop("RequestsTable")  # what was answered to an Idempotency-Key, for two days
+    assert answers["Properties"]["TimeToLiveSpecification"]["Enabled"] is True
     for table in tables.values():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         properties = table["Properties"]

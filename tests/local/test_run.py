@@ -126,6 +126,19 @@ def test_every_platforms_address_takes_a_signed_call_and_both_wallets_pay(produc
     assert found == [("0.070000", "0.150000")] * len(PLATFORMS)
 
 
+def test_an_operators_commands_find_the_product_in_its_folder(product: Product, tmp_path: Path) -> None:
+    def dead_letters(folder: Path) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "ops", "--home", "dlq", "list"]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment(folder), capture_output=True, text=True, check=False, timeout=30
+        )
+
+    found, nothing = dead_letters(product.folder), dead_letters(tmp_path)
+
+    assert found.stdout.startswith("0 messages"), found.stderr
+    assert "Nothing runs at home" in nothing.stderr
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rbk_x"}])
 def test_an_unknown_address_is_a_404_problem_as_in_aws(product: Product, headers: dict[str, str]) -> None:
     answer = httpx.get(f"{product.found['base_url']}/nothing/here", headers=headers, trust_env=False)
