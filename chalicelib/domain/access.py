@@ -85,8 +85,7 @@ def wallet_status(wallet: Wallet, workspace: Workspace, sub_account: SubAccount 
         return wallet.status()
     if price is None or price.price_type is PriceType.ABSORB:  # it pays nothing, so it stops nothing
         return WalletStatus.OK if wallet.available_micros >= 0 else WalletStatus.EMPTY
-    can_start = _affordable_seconds(wallet, price, cost, workspace.gate) is not None
-    return wallet.status() if can_start else WalletStatus.EMPTY
+    return wallet.status() if _can_start(wallet, price, cost, workspace.gate) else WalletStatus.EMPTY
 
 
 def minutes_left_tenths(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, at_ms: int) -> int | None:
@@ -115,4 +114,14 @@ def _affordable_seconds(wallet: Wallet, price: Price, cost: Price | None, policy
             low = middle
         else:
             high = middle - 1
-    return low if low >= min(policy.min_start_seconds, policy.max_call_seconds) else None
+    return low if low >= _shortest_seconds(policy) else None
+
+
+def _can_start(wallet: Wallet, price: Price, cost: Price | None, policy: GatePolicy) -> bool:
+    """Whether `_affordable_seconds` would find any: for that, the shortest call is enough to look at."""
+    shortest_micros = rate(_shortest_seconds(policy) * 1000, VOICE, price, 0, cost).amount_micros
+    return 0 < wallet.available_micros >= shortest_micros
+
+
+def _shortest_seconds(policy: GatePolicy) -> int:
+    return min(policy.min_start_seconds, policy.max_call_seconds)

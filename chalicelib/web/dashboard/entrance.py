@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.domain.errors import Forbidden, NotFound, RebillError, Unauthenticated, Unavailable
+from chalicelib.domain.errors import Forbidden, Invalid, NotFound, RebillError, Unauthenticated, Unavailable
 from chalicelib.flows import sessions
 from chalicelib.web.callers import SESSION_COOKIE, check_csrf, session_cookie
 from chalicelib.web.dashboard import accounts, billing, charge, rebilling, settings, waiting
@@ -93,7 +93,7 @@ def _shown(visit: Visit, page: Page) -> Response:
         sub_account_id = visit.query.get("sub_account") or visit.form.get("sub_account", "")
         add_me_to = sub_account_id if refused.code == "not_an_authorized_user" else ""
         return not_allowed(visit, refused.detail, add_me_to)
-    except NotFound:
+    except (NotFound, Invalid):  # an address that somebody has typed, or has been sent
         return nothing_here(visit.call.base_url, visit.at(_first(visit)))
 
 

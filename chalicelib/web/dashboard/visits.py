@@ -110,15 +110,14 @@ def tabs_of(visit: Visit) -> Sequence[tuple[str, str, str]]:
     return found
 
 
-def draw(visit: Visit, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
+def draw(visit: Visit, template: str, title: str, **facts: Any) -> Response:
     """A page for this person."""
     known = {"visit": visit, "title": title, "tabs": tabs_of(visit), "csrf": visit.person.csrf}
-    if visit.refused is not None:
-        status = STATUS_OF[type(visit.refused)]
-    return page_of(template, status, root=visit.call.base_url, **known, **facts)
+    code = HTTPStatus.OK if visit.refused is None else STATUS_OF[type(visit.refused)]
+    return page_of(template, code, root=visit.call.base_url, **known, **facts)
 
 
-def page_of(template: str, status: HTTPStatus, **facts: Any) -> Response:
+def page_of(template: str, code: HTTPStatus, /, **facts: Any) -> Response:
     """A page of the dashboard, whoever looks at it."""
     html = templates().get_template(template).render(**facts)
     headers: dict[str, str | list[str]] = {
@@ -126,7 +125,7 @@ def page_of(template: str, status: HTTPStatus, **facts: Any) -> Response:
         "Content-Security-Policy": POLICY,
         "Referrer-Policy": "same-origin",
     }
-    return Response(html, headers, status.value)
+    return Response(html, headers, code.value)
 
 
 @cache
