@@ -1,7 +1,5 @@
 """The tests' own hand in AWS at home: one client for each service, as making one costs more than several calls."""
 
-import http.client
-from contextlib import closing
 from functools import cache
 from typing import Any
 
@@ -9,28 +7,26 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from local.stack import HOST, Stack
+from local.stack import Stack
 from local.template import client, create_resources
+from tests import embedded
 
 _made_by: list[tuple[Any, Any]] = []  # headers and body of every request that makes our tables and queues
 
 
 def begin_anew(stack: Stack, stage: str) -> None:
-    """Our tables and queues on MiniStack, empty, and nothing of the test before.
+    """Our tables and queues, empty, and nothing of the test before.
 
-    The SDK is asked for them once. From then on its requests are sent again as they are: they are the same for every
-    test, and the SDK takes five times as long to make one as MiniStack to answer it.
+    The SDK is asked for them once. From then on its requests are asked again as they are: they are the same for every
+    test, and the SDK takes longer to make one than MiniStack to answer it.
     """
-    stack.reset()
+    embedded.reset()
     if not _made_by:
         _listen_while_created(stack, stage)
         return
-    with closing(http.client.HTTPConnection(HOST, stack.port, timeout=10)) as connection:
-        for headers, body in _made_by:
-            connection.request("POST", "/", body, headers)
-            answer = connection.getresponse()
-            told = answer.read()
-            assert answer.status == 200, told
+    for headers, body in _made_by:
+        status, _, told = embedded.ask(headers, body)
+        assert status == 200, told
 
 
 def _listen_while_created(stack: Stack, stage: str) -> None:
@@ -43,6 +39,14 @@ def _listen_while_created(stack: Stack, stage: str) -> None:
     create_resources(stack.endpoint_url, stage)
     for events in heard:
         events.unregister("before-send", listen)
+
+
+def copy_tables(stack: Stack, stage: str) -> None:
+    """What is in our tables, also on another stack, where other processes can see it."""
+    create_resources(stack.endpoint_url, stage)
+    for table in aws("dynamodb").list_tables()["TableNames"]:
+        for item in aws("dynamodb").scan(TableName=table)["Items"]:
+            client(stack.endpoint_url, "dynamodb").put_item(TableName=table, Item=item)
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import Stack
+from tests import embedded
 from tests.aws import begin_anew
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _stack = Stack()
 for _name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_", "POWERTOOLS_"))]:
     del os.environ[_name]
 os.environ.update(_stack.environment(), REBILL_STAGE=STAGE)
+embedded.install(_stack.endpoint_url)
 
 
 def pytest_unconfigure() -> None:

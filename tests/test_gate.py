@@ -18,7 +18,10 @@ from botocore.httpsession import URLLib3Session
 from chalicelib.flows import authenticate
 from chalicelib.storage.accounts import WORKSPACE
 from chalicelib.storage.tables import AccountItem
+from local.stack import Stack
+from tests.aws import copy_tables
 from tests.calls import call, moment
+from tests.conftest import STAGE
 from tests.web.examples import problem_of
 from tests.world import Answer, World
 
@@ -423,7 +426,9 @@ def test_with_a_known_key_a_yes_asks_the_store_exactly_once_and_a_no_also_how_re
 def test_a_fresh_process_reads_the_key_and_the_wallets_and_never_imports_stripe(world: World) -> None:
     _, client = _agency_and_client(world, "1.00", "2.00")
 
-    found = _ask_in_a_fresh_process(client, world.api_key, os.environ["AWS_ENDPOINT_URL"])
+    with Stack() as stack:
+        copy_tables(stack, STAGE)
+        found = _ask_in_a_fresh_process(client, world.api_key, stack.endpoint_url)
 
     assert (found["status"], found["body"]["max_seconds"]) == (200, 800)
     assert "chalicelib" in found["imported"]

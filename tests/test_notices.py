@@ -29,6 +29,7 @@ from chalicelib.flows import deliver_notices, post_usage, watch_balances
 from chalicelib.flows.tell import tell
 from chalicelib.settings import settings
 from chalicelib.storage import tables, wallets
+from local.stack import Stack
 from tests.calls import call
 from tests.world import World, handle_batch
 
@@ -547,8 +548,9 @@ def mails() -> list[Any]:
 
 
 @pytest.fixture
-def mailing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """E-mail is switched on, from an address that SES knows."""
+def mailing(stack: Stack, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """E-mail is switched on, from an address that SES knows, and nothing has been sent yet."""
+    stack.reset()  # e-mails are the one service that tests ask over HTTP
     monkeypatch.setenv("REBILL_EMAIL_FROM", "billing@rebill.example")
     monkeypatch.setenv("REBILL_BASE_URL", "https://rebill.example")
     settings.cache_clear()

@@ -100,7 +100,7 @@ def test_a_price_from_tomorrow_on_rates_tomorrows_calls_only(world: World) -> No
     world.report(call(client, "today", seconds=60))
     with time_machine.travel(_later(hours=25)):
         world.report(call(client, "tomorrow", seconds=60))
-    world.drain()
+        world.drain()
 
     assert world.usage("my-platform", "today")["charges"]["sub_account"]["amount"] == "0.150000"
     assert world.usage("my-platform", "tomorrow")["charges"]["sub_account"]["amount"] == "0.600000"

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ WALLETS = f"rebill-{STAGE}-wallets"
 QUEUE = f"rebill-{STAGE}-usage"
 WALLET = {"owner_id": {"S": "sa_1"}, "balance_micros": {"N": "12345678"}}
 
+
 # A program that starts a stack, says where it is, and then does nothing, as one that hangs.
 PARENT = """
 import time
@@ -28,6 +29,21 @@ with Stack() as stack:
     print(stack.port, stack.process.pid, stack._folder, flush=True)
     time.sleep(60)
 """
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One of these tests' own: that of the session is answered by the tests' process."""
+    with Stack() as own:
+        yield own
+
+
+@pytest.fixture
+def store(stack: Stack) -> Stack:
+    """Our tables and queues, empty."""
+    stack.reset()
+    create_resources(stack.endpoint_url, STAGE)
+    return stack
 
 
 def eventually(holds: Callable[[], bool], seconds: float) -> bool:

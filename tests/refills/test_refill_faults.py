@@ -18,7 +18,7 @@ from chalicelib.flows import redrive_usage
 from chalicelib.storage import refills
 from local.pretend_stripe import PretendStripe
 from local.stack import Stack
-from local.template import create_resources
+from tests.aws import begin_anew
 from tests.conftest import STAGE
 from tests.payments.conftest import Paying
 from tests.refills.refilling import DECLINES, GOOD, Refilling
@@ -84,8 +84,7 @@ CRASHES = [
 @pytest.fixture(scope="module")
 def stage(stack: Stack) -> Iterator[Refilling]:
     """One agency for the whole sweep; every case has a client of its own."""
-    stack.reset()
-    create_resources(stack.endpoint_url, STAGE)
+    begin_anew(stack, STAGE)
     with pytest.MonkeyPatch.context() as patch, PretendStripe() as pretend:
         patch.setattr(redrive_usage, "DELAY_SECONDS", 0)
         patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)  # nobody waits between the SDK's tries
