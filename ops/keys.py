@@ -1,13 +1,13 @@
 """API keys of the platform: made here, shown once, kept as a hash."""
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from chalicelib.clock import rfc3339
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.people import ALL_SCOPES, Scope
+from ops.plain import as_json, in_plain_words, say_json, table
 
 
 @click.group()
@@ -24,20 +24,24 @@ def keys() -> None:
     type=click.Choice([scope.value for scope in Scope]),
     help="What it may be used for; say it again for more. Without it: everything.",
 )
-def make(name: str, scopes: Sequence[str]) -> None:
+@as_json
+@in_plain_words
+def make(name: str, scopes: Sequence[str], as_json: bool) -> None:
     """Make an API key and print it. NAME says who will use it. It is shown this once."""
     from chalicelib.flows.authenticate import issue_api_key  # reads the settings, which the options above have set
 
-    click.echo(issue_api_key(name, frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES))
+    key = issue_api_key(name, frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES)
+    say_json({"name": name, "key": key}) if as_json else click.echo(key)
 
 
 @keys.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@as_json
+@in_plain_words
 def list_keys(as_json: bool) -> None:
     """One line for each key, the oldest first. The keys themselves are nowhere."""
     from chalicelib.flows.authenticate import list_api_keys
 
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "id": known.id,
             "name": known.name,
@@ -49,26 +53,24 @@ def list_keys(as_json: bool) -> None:
     ]
     if as_json:
         for facts in found:
-            click.echo(json.dumps(facts))
+            say_json(facts)
         return
     rows = [("id", "name", "scopes", "created", "")]
     rows += [(f["id"], f["name"], _scopes(f["scopes"]), f["created_at"], "revoked" * f["revoked"]) for f in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in table(rows):
+        click.echo(line)
 
 
 @keys.command()
 @click.argument("key_id")
-def revoke(key_id: str) -> None:
+@as_json
+@in_plain_words
+def revoke(key_id: str, as_json: bool) -> None:
     """Refuse a key from now on: everywhere within 30 seconds. KEY_ID is what the list shows."""
     from chalicelib.flows.authenticate import revoke_api_key
 
-    try:
-        known = revoke_api_key(key_id)
-    except NotFound as unknown:
-        raise click.ClickException(unknown.detail) from unknown
-    click.echo(f"Revoked {known.id} ({known.name}).")
+    known = revoke_api_key(key_id)
+    say_json({"id": known.id, "revoked": True}) if as_json else click.echo(f"Revoked {known.id} ({known.name}).")
 
 
 def _scopes(scopes: Sequence[str]) -> str:

@@ -47,7 +47,8 @@ def check_access(sub_account_id: str) -> GateDecision:
             "workspace_micros": workspace_wallet.balance_micros,
             "own_micros": sub_account_wallet.balance_micros,
         }
-        logger.info("gate_denied", extra={"decision_id": decision.id, "code": answer.code, **balances})
+        asked = {"decision_id": decision.id, "sub_account_id": sub_account.id, "code": answer.code}
+        logger.info("gate_denied", extra={**asked, **balances})
     return decision
 
 

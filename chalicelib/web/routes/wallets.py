@@ -4,7 +4,7 @@ import csv
 import io
 from http import HTTPStatus
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.accounts import SubAccount, Workspace
 from chalicelib.domain.errors import Invalid
@@ -22,8 +22,6 @@ from chalicelib.web.entry_answers import ShownEntry
 from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 from chalicelib.web.show import show_entry, show_wallet
 
-routes = Blueprint(__name__)
-
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full width
 CSV_COLUMNS = (
     *("id", "kind", "occurred_at", "posted_at", "amount", "currency", "sub_account"),
@@ -31,7 +29,7 @@ CSV_COLUMNS = (
 )
 
 
-@door(routes, "GET", "/v1/workspaces/{workspace_id}/wallet", summary="Read a workspace's wallet", answers=ShownWallet)
+@door("GET", "/v1/workspaces/{workspace_id}/wallet", summary="Read a workspace's wallet", answers=ShownWallet)
 def read_workspace_wallet(call: Call[None], workspace_id: str) -> ShownWallet:
     """Balance, state, and how many minutes it still pays for."""
     workspace = accounts.get_workspace(workspace_id)
@@ -39,7 +37,6 @@ def read_workspace_wallet(call: Call[None], workspace_id: str) -> ShownWallet:
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet",
     summary="Read a sub-account's wallet",
@@ -53,7 +50,6 @@ def read_sub_account_wallet(call: Call[None], sub_account_id: str) -> ShownWalle
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/wallet/entries",
     summary="A workspace's statement",
@@ -67,7 +63,6 @@ def list_workspace_entries(call: Call[None], workspace_id: str) -> ListOf[ShownE
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet/entries",
     summary="A sub-account's statement",
@@ -80,7 +75,6 @@ def list_sub_account_entries(call: Call[None], sub_account_id: str) -> ListOf[Sh
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/wallet/entries.csv",
     summary="A workspace's statement as CSV",
@@ -94,7 +88,6 @@ def export_workspace_entries(call: Call[None], workspace_id: str) -> Response:
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet/entries.csv",
     summary="A sub-account's statement as CSV",
@@ -108,7 +101,6 @@ def export_sub_account_entries(call: Call[None], sub_account_id: str) -> Respons
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/wallet/credits",
     summary="Add balance to a workspace's wallet",
@@ -123,7 +115,6 @@ def credit_workspace(call: Call[NewCredit], workspace_id: str) -> ShownEntry:
 
 
 @door(
-    routes,
     "POST",
     "/v1/sub-accounts/{sub_account_id}/wallet/credits",
     summary="Add balance to a sub-account's wallet",
@@ -160,10 +151,10 @@ def _csv(owner_id: str, page: requests.CsvPage) -> Response:
     writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
     writer.writeheader()
     for entry in found:
-        shown = show_entry(entry, owner_id).model_dump(mode="json")
-        usage = shown.pop("usage") or {}
-        row = {**usage, **shown, "event_id": usage.get("id")}
-        writer.writerow({name: _harmless(row.get(name), name) for name in CSV_COLUMNS})
+        shown = show_entry(entry, owner_id)
+        usage = vars(shown.usage) if shown.usage else {}
+        row = {**usage, **vars(shown), "event_id": usage.get("id")}
+        writer.writerow({name: harmless(row.get(name), name) for name in CSV_COLUMNS})
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{owner_id}.csv"',
@@ -172,7 +163,7 @@ def _csv(owner_id: str, page: requests.CsvPage) -> Response:
     return Response(text.getvalue(), headers)
 
 
-def _harmless(value: object, column: str) -> object:
+def harmless(value: object, column: str) -> object:
     """Text that a spreadsheet would run as a formula gets an apostrophe in front; amounts are ours and stay numbers."""
     if column != "amount" and isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS):
         return f"'{value}"
