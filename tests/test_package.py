@@ -1,12 +1,13 @@
 """What we would deploy: packaged from the real application, deployed through CloudFormation, and asked for its health.
 
-The package is made without the packages of ``requirements.txt``, as MiniStack's Lambdas see those of this interpreter.
-That would hide a missing one, so two tests look for it.
+It is deployed without the packages of ``requirements.lock``, as MiniStack's Lambdas see those of this interpreter. That
+would hide a missing one, so the whole zip is also made, and must be enough for an interpreter that sees nothing else.
 """
 
 import ast
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from local.deploy import deploy
-from local.package import ROOT, package
+from local.package import LOCK_FILE, ROOT, SERVICES, PackageError, locked, package
 from local.stack import Stack
 from local.template import client
 
@@ -36,7 +37,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     for name in ("chalicelib", ".chalice"):
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("app.py", "requirements.txt"):
+    for name in ("app.py", LOCK_FILE):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -174,21 +175,6 @@ def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict
     assert not [name for name in shown if "workspace" in name or "cost" in name]
 
 
-def test_the_functions_may_do_only_what_is_listed_and_only_to_what_is_ours(template: dict[str, Any]) -> None:
-    documents = [
-        policy["PolicyDocument"]
-        for role in of_type(template, "AWS::IAM::Role").values()
-        for policy in role["Properties"]["Policies"]
-    ]
-
-    statements = [statement for document in documents for statement in document["Statement"]]
-
-    assert statements
-    for statement in statements:
-        assert not [action for action in statement["Action"] if "*" in action]
-        assert "*" not in statement["Resource"]
-
-
 def test_the_same_sources_give_the_same_zip(sources: Path, build: Path, tmp_path: Path) -> None:
     package(tmp_path / "again", STAGE, sources, requirements=False)
 
@@ -204,15 +190,43 @@ def test_the_zip_brings_its_bytecode(build: Path) -> None:
     assert [str(path) for path in sources if f"{path.parent / '__pycache__' / path.stem}.{tag}.pyc" not in names] == []
 
 
-def wanted_packages() -> set[str]:
+def wanted() -> list[Requirement]:
+    """What requirements.txt names; Chalice's runtime is put into the zip by Chalice itself."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    return {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return [each for each in found if each.name != "chalice"]
+
+
+def test_the_lock_names_all_that_the_requirements_need_and_nothing_else() -> None:
+    pinned = locked(ROOT / LOCK_FILE)
+
+    assert set(pinned) == with_what_they_require({canonicalize_name(each.name) for each in wanted()})
+    assert [str(each) for each in wanted() if pinned[canonicalize_name(each.name)] not in each.specifier] == []
+
+
+def test_the_lock_names_what_the_tests_run_with() -> None:
+    assert {name: importlib.metadata.version(name) for name in locked(ROOT / LOCK_FILE)} == locked(ROOT / LOCK_FILE)
+
+
+def test_every_package_of_the_lock_has_its_hashes() -> None:
+    pins = (ROOT / LOCK_FILE).read_text().replace("\\\n", " ").splitlines()
+
+    assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==\S+( +--hash=sha256:[0-9a-f]{64})+ *", pin)] == []
+
+
+def test_another_version_than_the_locks_is_not_packaged(sources: Path, tmp_path: Path) -> None:
+    changed = shutil.copytree(sources, tmp_path / "changed")
+    lock = (changed / LOCK_FILE).read_text()
+    (changed / LOCK_FILE).write_text(re.sub("^pyjwt==.*? ", "pyjwt==2.0.0 ", lock, flags=re.M))
+
+    with pytest.raises(PackageError, match=r"pyjwt is \S+ here and 2.0.0 in requirements.lock"):
+        package(tmp_path / "build", STAGE, changed, offline=True)
 
 
 def test_whatever_the_application_imports_comes_with_the_requirements() -> None:
     """Also the imports inside functions, which starting the application does not try."""
     distributions = importlib.metadata.packages_distributions()
-    packaged = with_what_they_require(wanted_packages() - {"chalice"}) | {"chalice"}
+    packaged = locked(ROOT / LOCK_FILE).keys() | {"chalice"}
     sources = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
 
     imported = {module for source in sources for module in imports(ast.parse(source.read_text()))}
@@ -236,25 +250,71 @@ def imports(node: ast.AST) -> Iterator[str]:
         yield from imports(child)
 
 
-def test_the_zip_and_the_requirements_are_enough_to_start(build: Path, tmp_path: Path) -> None:
-    """In an interpreter that sees neither the development packages nor the source folder."""
-    packages, code = tmp_path / "packages", tmp_path / "code"
-    packages.mkdir()
-    for name in with_what_they_require(wanted_packages() - {"chalice"}):
-        link_files(importlib.metadata.distribution(name), packages)
-    with zipfile.ZipFile(build / "deployment.zip") as packaged:
-        packaged.extractall(code)
+@pytest.fixture(scope="session")
+def unzipped(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole zip, with what is installed here in place of what would be downloaded."""
+    folder = tmp_path_factory.mktemp("whole")
+    package(folder / "build", STAGE, sources, offline=True)
+    with zipfile.ZipFile(folder / "build" / "deployment.zip") as packaged:
+        packaged.extractall(folder / "task")
+    return folder / "task"
 
-    start = f"import sys; sys.path += [{str(code)!r}, {str(packages)!r}]; import app; print(app.app.app_name)"
-    started = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", start],
+
+def run_alone(folder: Path, program: str) -> str:
+    """What a program says that sees the unzipped folder, the standard library and nothing else."""
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(folder)!r})\n{program}"],
         capture_output=True,
         text=True,
         env={"AWS_DEFAULT_REGION": "us-east-1", "REBILL_STAGE": STAGE},
     )
+    assert ran.stderr == ""
+    return ran.stdout.strip()
 
-    assert started.stderr == ""
-    assert started.stdout.strip() == "rebill"
+
+def test_the_zip_alone_is_enough_for_every_module_of_ours(unzipped: Path) -> None:
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "chalicelib").rglob("*.py")]
+    modules = [name.removesuffix(".__init__") for name in modules]
+
+    said = run_alone(
+        unzipped, f"import app, importlib\nfor name in {modules}: importlib.import_module(name)\nprint('well')"
+    )
+
+    assert said == "well"
+
+
+def test_the_zip_alone_is_enough_for_every_service_that_we_call(unzipped: Path) -> None:
+    """The descriptions of all other services are left out; those that boto3 needs to find an endpoint are not."""
+    program = f"""
+import boto3
+for service in {sorted(SERVICES)}:
+    print(boto3.client(service).meta.endpoint_url)
+"""
+    assert run_alone(unzipped, program).splitlines() == [
+        "https://dynamodb.us-east-1.amazonaws.com",
+        "https://email.us-east-1.amazonaws.com",
+        "https://sqs.us-east-1.amazonaws.com",
+        "https://ssm.us-east-1.amazonaws.com",
+        "https://sts.us-east-1.amazonaws.com",
+    ]
+    assert {path.name for path in (unzipped / "botocore" / "data").iterdir() if path.is_dir()} == SERVICES
+
+
+def test_every_service_that_the_code_asks_for_is_in_the_zip() -> None:
+    asked = {
+        str(node.args[0].value)
+        for source in (ROOT / "chalicelib").rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("client", "create_client")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+    # pynamodb asks for dynamodb by itself, Powertools for ssm.
+    assert asked == {"sqs", "sesv2"}
+    assert asked | {"dynamodb", "ssm"} <= SERVICES
 
 
 def with_what_they_require(names: set[str]) -> set[str]:
@@ -268,10 +328,3 @@ def with_what_they_require(names: set[str]) -> set[str]:
         required = [Requirement(line) for line in importlib.metadata.requires(name) or []]
         waiting += [canonicalize_name(each.name) for each in required if not each.marker or each.marker.evaluate()]
     return found
-
-
-def link_files(distribution: importlib.metadata.Distribution, folder: Path) -> None:
-    """Links to the top of what was installed, as pip would have put it there."""
-    tops = {file.parts[0] for file in distribution.files or [] if file.parts[0] not in ("..", "__pycache__")}
-    for top in tops - {path.name for path in folder.iterdir()}:
-        (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
