@@ -1,21 +1,36 @@
-"""The doors of Rebill: the routes, and the queue from which usage is posted."""
+"""The doors of Rebill: the routes, the queues and the clock.
 
+Every function of ours loads this file. Each loads what it needs beside it, and nothing that only another needs.
+"""
+
+from importlib import import_module
 from typing import Any
 
-from chalice.app import Chalice
+from chalice.app import Chalice, Cron
 
-from chalicelib.flows.post_usage import Message, post_usage
 from chalicelib.settings import settings
-from chalicelib.web.routes import BLUEPRINTS
+from chalicelib.web.routes import routes
 
 QUEUE_BATCH_SIZE = 500
 QUEUE_WINDOW_SECONDS = 1
 QUEUE_CONCURRENCY = 2
+EVERY_NIGHT = Cron(17, "2-5", "*", "*", "?", "*")  # UTC; what one run does not come to, the next one goes on with
 SECONDS_TO_FINISH = 5.0
+# By the name under which Lambda calls a function, what it needs for its first answer. Lambda starts a function with
+# more processor time than it then has at work, so this is loaded before there is anything to do.
+NEEDED_FIRST = {
+    "app.app": "chalicelib.web.routes.access",
+    "app.post_usage_batch": "chalicelib.flows.post_usage",
+    "app.settle_payments": "chalicelib.flows.follow_stripe",
+    "app.tick": "chalicelib.flows.tick",
+    "app.reconcile": "chalicelib.flows.reconcile",
+    "app.sweep": "chalicelib.flows.sweep_calls",
+}
 
 app = Chalice(app_name="rebill", configure_logs=False)
-for blueprint in BLUEPRINTS:
-    app.register_blueprint(blueprint)
+app.register_blueprint(routes)
+if settings().handler in NEEDED_FIRST:
+    import_module(NEEDED_FIRST[settings().handler])
 
 
 @app.on_sqs_message(
@@ -27,6 +42,8 @@ for blueprint in BLUEPRINTS:
 )
 def post_usage_batch(event: Any) -> dict[str, list[dict[str, str]]]:
     """Post what the queue hands over; only what must come again is reported as failed."""
+    from chalicelib.flows.post_usage import Message, post_usage
+
     messages = [Message(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     seconds_left = event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH
     return {"batchItemFailures": [{"itemIdentifier": each} for each in post_usage(messages, seconds_left)]}
@@ -40,7 +57,7 @@ def post_usage_batch(event: Any) -> dict[str, list[dict[str, str]]]:
 )
 def settle_payments(event: Any) -> dict[str, list[dict[str, str]]]:
     """Follow Stripe's events; only what must come again is reported as failed."""
-    from chalicelib.flows.follow_stripe import follow  # the gate shares this file, and must not wait for Stripe's SDK
+    from chalicelib.flows.follow_stripe import follow
 
     messages = [(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in follow(messages)]}
@@ -52,3 +69,19 @@ def tick(event: Any) -> None:
     from chalicelib.flows.tick import tick as do
 
     do(event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH)
+
+
+@app.schedule(EVERY_NIGHT, name="reconcile")
+def reconcile(event: Any) -> None:
+    """Hold our books against themselves and against Stripe; whatever does not agree is an alarm."""
+    from chalicelib.flows.reconcile import reconcile_tonight
+
+    reconcile_tonight(event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH)
+
+
+@app.schedule(EVERY_NIGHT, name="sweep")
+def sweep(event: Any) -> None:
+    """Look for calls that voice platforms list and that never reached us; those that are missing are posted."""
+    from chalicelib.flows.sweep_calls import sweep_tonight
+
+    sweep_tonight(event.context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH)

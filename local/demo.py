@@ -20,7 +20,7 @@ from chalicelib.flows.configure import create_endpoint, create_workspace
 from chalicelib.flows.give_credit import give_credit
 from chalicelib.flows.ids import new_id_inside
 from chalicelib.storage import accounts
-from local.voice_platform import PLATFORMS
+from local.voice_platform import PLATFORMS, retell, vapi
 
 PRICES_SINCE_MS = 40 * DAY_MS  # longer ago than any call that may still be reported
 NOT_BILLED, ABSORBED = "not billed", "absorbed"
@@ -77,7 +77,8 @@ class Client:
 
 @dataclass(frozen=True)
 class Agency:
-    """One workspace: `endpoints` has the id and the secret of its webhook address for each platform."""
+    """One workspace: `endpoints` has the id and the secret of its webhook address for each platform, and the key that
+    the platform's own list of calls is read with."""
 
     id: str
     name: str
@@ -96,8 +97,11 @@ def _agency(name: str, plans: tuple[Plan, ...]) -> Agency:
     _credit(workspace_id, WORKSPACE_CREDIT)
     endpoints = {}
     for platform, pretend in PLATFORMS.items():
-        made = create_endpoint(workspace_id, Provider(platform), pretend.new_secret())
+        api_key = vapi.new_api_key() if pretend is vapi else None
+        made = create_endpoint(workspace_id, Provider(platform), pretend.new_secret(), api_key)
         endpoints[platform] = {"id": made.id, "secret": made.secret}
+        if pretend in (vapi, retell):
+            endpoints[platform]["api_key"] = api_key or made.secret
     clients = tuple(_client(workspace_id, *plan) for plan in plans)
     return Agency(workspace_id, name, endpoints, clients)
 

@@ -3,11 +3,11 @@
 Everything runs in this process but MiniStack, each part in a thread of its own.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from os import getpid
 from threading import Event, Thread
 from typing import Any, TextIO
 
@@ -16,7 +16,6 @@ from chalice.app import SQSEventConfig
 from app import app
 from chalicelib.domain.errors import Unauthenticated
 from chalicelib.flows.authenticate import authenticate_key, issue_api_key
-from chalicelib.settings import settings
 from local import demo, kept
 from local.api import Api
 from local.board import Board
@@ -30,6 +29,7 @@ from local.stack import Stack
 from local.table import display
 from local.template import client
 from local.traffic import Traffic
+from local.voice_platform.listing import CallLists
 from local.watch import Watch
 
 LONGEST_WAIT_FOR_A_PART_SECONDS = 8.0
@@ -37,7 +37,7 @@ LONGEST_WAIT_FOR_A_PART_SECONDS = 8.0
 Part = Callable[[Event], None]
 
 
-def live(options: Options, server: Server, stack: Stack, stripe_url: str, out: TextIO) -> None:
+def live(options: Options, server: Server, stack: Stack, stripe_url: str, lists: CallLists, out: TextIO) -> None:
     """Serve, work, and show it, until the process is told to end.
 
     Raises:
@@ -50,7 +50,7 @@ def live(options: Options, server: Server, stack: Stack, stripe_url: str, out: T
         parts = [*_queue_workers(stack), Clock(app.event_sources).run]
         if agencies:
             parts.append(Watch(api, agencies, board).run)
-            parts.append(Traffic(api, server.base_url, agencies, board, options.calls_per_minute).run)
+            parts.append(Traffic(api, server.base_url, agencies, board, options.calls_per_minute, lists).run)
         with _running(parts), _announced(options, server, stack, stripe_url, api_key, agencies):
             _show(out, server, stack, board)
 
@@ -102,12 +102,12 @@ def _announced(
     found = {
         "base_url": server.base_url,
         "api_key": api_key,
-        "pid": getpid(),
+        "pid": os.getpid(),
         "stripe_url": stripe_url,
         "voice_endpoints": _voice_endpoints(server.base_url, agencies[0]) if agencies else {},
         "workspaces": [_workspace(agency) for agency in agencies],
-        # What `python -m ops --home` needs to find the same queues and tables.
-        "environment": {**stack.environment(), "REBILL_STAGE": settings().stage},
+        # What `python -m ops --home` needs to find the same queues and tables, the same Stripe and the same platforms.
+        "environment": {**stack.environment(), **{n: v for n, v in os.environ.items() if n.startswith("REBILL_")}},
     }
     kept.write_json(options.run_file, found)
     try:

@@ -15,6 +15,7 @@ from local.pretend_stripe import PretendStripe
 from local.server import HOST, Server
 from local.stack import Stack, StackError
 from local.template import TemplateError, client, create_resources
+from local.voice_platform.listing import CallLists
 
 STAGE = "home"
 # Of the pretend Stripe: they open nothing anywhere else.
@@ -44,6 +45,8 @@ def _start(options: Options, out: TextIO, parts: ExitStack) -> None:
     stack = Stack(options.state_dir / "aws")
     pretend = parts.enter_context(PretendStripe(state_file=options.state_dir / "stripe.json"))
     set_environment(stack, server.base_url, pretend)
+    lists = parts.enter_context(CallLists())
+    os.environ.update(lists.addresses())
     parts.callback(stack.stop)
     with ThreadPoolExecutor(1) as starter:
         started = starter.submit(_start_stack, stack, pretend)
@@ -52,22 +55,27 @@ def _start(options: Options, out: TextIO, parts: ExitStack) -> None:
         started.result()
     for kind, secret in WEBHOOK_SECRETS.items():
         pretend.control.set_endpoint(kind, secret, server.base_url + WEBHOOK_PATHS[kind])
-    house.live(options, server, stack, pretend.url, out)
+    house.live(options, server, stack, pretend.url, lists, out)
 
 
 def _start_stack(stack: Stack, pretend: PretendStripe) -> None:
     """MiniStack with our tables, queues and keys; it needs a second that the imports need as well."""
     stack.start()
     create_resources(stack.endpoint_url, STAGE)
+    give_keys(stack.endpoint_url, STAGE, pretend)
+
+
+def give_keys(endpoint_url: str, stage: str, pretend: PretendStripe) -> None:
+    """Put the pretend Stripe's keys and a new secret for sessions where the product looks for them."""
     keys = {
         "secret-key": pretend.platform_key,
         "client-id": pretend.client_id,
         "webhook-secret": WEBHOOK_SECRETS["platform"],
         "connect-webhook-secret": WEBHOOK_SECRETS["connect"],
     }
-    paths = {f"/rebill/{STAGE}/stripe/{name}": value for name, value in keys.items()}
-    paths[f"/rebill/{STAGE}/dashboard/session-secret"] = secrets.token_urlsafe(32)  # sessions end with this run
-    parameters = client(stack.endpoint_url, "ssm")
+    paths = {f"/rebill/{stage}/stripe/{name}": value for name, value in keys.items()}
+    paths[f"/rebill/{stage}/dashboard/session-secret"] = secrets.token_urlsafe(32)  # sessions end with this run
+    parameters = client(endpoint_url, "ssm")
     for path, value in paths.items():
         parameters.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
 

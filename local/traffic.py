@@ -15,6 +15,7 @@ from local.board import Board
 from local.demo import Agency, Client, clients_of
 from local.voice_platform import PLATFORMS
 from local.voice_platform.call import Call
+from local.voice_platform.listing import CallLists
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 20, 300
 TWICE_SHARE, UNANSWERED_SHARE, STRANGER_SHARE = 0.06, 0.08, 0.02
@@ -31,8 +32,20 @@ logger = logging.getLogger("rebill.home")
 class Traffic:
     """Keeps calls coming, at an even pace, to every client in turn."""
 
-    def __init__(self, api: Api, base_url: str, agencies: Sequence[Agency], board: Board, per_minute: float) -> None:
-        self._api = api
+    def __init__(
+        self,
+        api: Api,
+        base_url: str,
+        agencies: Sequence[Agency],
+        board: Board,
+        per_minute: float,
+        lists: CallLists,
+    ) -> None:
+        self._api, self._lists = api, lists
+        for agency in agencies:
+            for platform, endpoint in agency.endpoints.items():
+                if "api_key" in endpoint:
+                    lists.open_account(platform, endpoint["api_key"])
         self._base_url = base_url
         self._board = board
         self._pause_seconds = 60 / per_minute if per_minute else 0.0
@@ -104,6 +117,8 @@ class Traffic:
 
     def _report(self, agency: Agency, platform: str, call: Call) -> None:
         endpoint, pretend = agency.endpoints[platform], PLATFORMS[platform]
+        if "api_key" in endpoint:
+            self._lists.remember(platform, endpoint["api_key"], call)
         url = f"{self._base_url}/webhooks/voice/{platform}/{endpoint['id']}"
         for body in pretend.deliveries(call):
             headers = {"Content-Type": pretend.CONTENT_TYPE, **pretend.sign(body, endpoint["secret"], url)}

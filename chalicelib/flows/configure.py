@@ -22,6 +22,7 @@ from chalicelib.domain.wallet import Wallet
 from chalicelib.flows import redrive_usage
 from chalicelib.flows.ids import new_id_inside, new_workspace_id
 from chalicelib.gateways.voice import ADAPTERS, cloudevents
+from chalicelib.gateways.voice.listing import LISTINGS
 from chalicelib.storage import accounts, snapshots
 
 SECRET_BYTES = 32
@@ -137,23 +138,29 @@ def assign_agent(sub_account_id: str, provider: Provider, agent_id: str) -> SubA
     return sub_account
 
 
-def create_endpoint(workspace_id: str, provider: Provider, secret: str | None) -> VoiceEndpoint:
-    """Make a webhook address for one voice platform.
+def create_endpoint(
+    workspace_id: str, provider: Provider, secret: str | None, api_key: str | None = None
+) -> VoiceEndpoint:
+    """Make a webhook address for one voice platform. With an `api_key`, calls whose webhook was lost are looked for.
 
     Raises:
-        NotFound: no such workspace. Invalid: the platform's own secret is missing, or cannot be one; names it.
+        NotFound: no such workspace. Invalid: the platform's own secret is missing, or cannot be one, or nobody lists
+            this platform's calls; names it.
     """
     accounts.get_workspace(workspace_id)
     if secret is None and not ADAPTERS[provider].SECRET_IS_OURS:
         raise Invalid("secret", f"secret is required: {provider} signs with a secret of its own. Paste it here.")
     if secret is not None and provider is Provider.CLOUDEVENTS:
         cloudevents.check_secret(secret)
+    if api_key is not None and provider not in LISTINGS:
+        raise Invalid("api_key", f"api_key: calls are looked up at {' and '.join(LISTINGS)} only. Leave it out.")
     endpoint = VoiceEndpoint(
         id=new_id_inside("whe", workspace_id, letters=26),
         workspace_id=workspace_id,
         provider=provider,
         secret=secret or f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}",
         created_at_ms=now_ms(),
+        api_key=api_key,
     )
     accounts.create_endpoint(endpoint)
     return endpoint

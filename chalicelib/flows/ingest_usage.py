@@ -25,7 +25,7 @@ def ingest_events(body: bytes) -> list[UsageEvent]:
             raise _unknown_subject(number, body)
     known = _known_sub_accounts(reports, body)
     received_at_ms = now_ms()
-    return _accept([UsageEvent.from_report(report, known[_subject(report)], received_at_ms) for report in reports])
+    return accept([UsageEvent.from_report(report, known[_subject(report)], received_at_ms) for report in reports])
 
 
 def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tuple[list[UsageEvent], int]:
@@ -52,7 +52,7 @@ def ingest_delivery(provider: str, endpoint_id: str, delivery: Delivery) -> tupl
         raise
     _known_sub_accounts(reports, delivery.body, endpoint.workspace_id)
     events = [UsageEvent.from_report(report, endpoint.workspace_id, received_at_ms) for report in reports]
-    return _accept(events), adapter.ACCEPTED_STATUS
+    return accept(events), adapter.ACCEPTED_STATUS
 
 
 def _known_sub_accounts(reports: Sequence[Report], body: bytes, workspace_id: str | None = None) -> dict[str, str]:
@@ -81,7 +81,12 @@ def _subject(report: Report) -> str:
     return report.sub_account_id or ""
 
 
-def _accept(events: Sequence[UsageEvent]) -> list[UsageEvent]:
+def accept(events: Sequence[UsageEvent]) -> list[UsageEvent]:
+    """Put usage events on the queue, and note that they are there.
+
+    Raises:
+        Unavailable: they are not all on the queue; sending them again does no harm.
+    """
     queue.send([event.to_json() for event in events])
     try:
         usage_events.give_receipts(events)

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,7 +14,7 @@ from chalicelib.settings import settings
 @cache
 def _client() -> Any:
     config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})  # a later try is the flow's
-    return boto3.client("sesv2", config=config)
+    return botocore.session.get_session().create_client("sesv2", config=config)
 
 
 def send_email(recipient: str, subject: str, text: str) -> None:

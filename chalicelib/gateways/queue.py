@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,7 +20,7 @@ MOST_MESSAGES = 10  # of one SendMessageBatch
 @cache
 def _client() -> "SQSClient":
     config = Config(connect_timeout=1, read_timeout=4, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.client("sqs", config=config)
+    return cast("SQSClient", botocore.session.get_session().create_client("sqs", config=config))
 
 
 @cache

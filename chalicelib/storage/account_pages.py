@@ -2,25 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chalicelib.domain.accounts import SubAccount
-from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.standing import Standing
 from chalicelib.domain.wallet import Wallet
 from chalicelib.storage.accounts import sub_account_from_item
+from chalicelib.storage.batches import get_all
 from chalicelib.storage.refills import STANDING, standing_from_item
 from chalicelib.storage.tables import (
     AccountItem,
     DayTotalItem,
     PaymentItem,
     WalletItem,
-    connection,
     store_trouble_is_ours,
 )
 from chalicelib.storage.wallets import DayTotal, wallet_from_item
-
-MOST_KEYS, MOST_TRIPS = 100, 20  # of one BatchGetItem, which may leave keys for the next one
 
 Key = dict[str, dict[str, str]]
 
@@ -47,7 +43,7 @@ def read_rows(workspace_id: str, sub_account_ids: Sequence[str], days: Sequence[
     keys += [(wallets_table, _key(owner_id=each)) for each in sub_account_ids]
     keys += [(payments_table, _key(pk=each, sk=STANDING)) for each in sub_account_ids]
     keys += [(days_table, _key(owner_id=each, day=day)) for each in sub_account_ids for day in days]
-    found = _get_all(keys)
+    found = get_all(keys)
     known = {raw["sk"]["S"]: AccountItem.from_raw_data(raw) for raw in found.get(accounts_table, [])}
     wallets = {raw["owner_id"]["S"]: WalletItem.from_raw_data(raw) for raw in found.get(wallets_table, [])}
     standings = {raw["pk"]["S"]: PaymentItem.from_raw_data(raw) for raw in found.get(payments_table, [])}
@@ -73,26 +69,6 @@ def agents_of(sub_account: SubAccount) -> list[tuple[str, str]]:
         found = AccountItem.query(sub_account.workspace_id, AccountItem.sk.startswith("agent#"), filter_condition=mine)
         keys = [item.sk.split("#", 2) for item in found]
     return [(provider, agent_id) for _, provider, agent_id in keys]
-
-
-def _get_all(keys: Sequence[tuple[str, Key]]) -> dict[str, list[dict[str, Any]]]:
-    """Items by their table, a hundred keys to a trip."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    left = list(keys)
-    for _ in range(-(-len(keys) // MOST_KEYS) + MOST_TRIPS):
-        if not left:
-            return found
-        now, left = left[:MOST_KEYS], left[MOST_KEYS:]
-        request: dict[str, dict[str, list[Key]]] = {}
-        for table, key in now:
-            request.setdefault(table, {"Keys": []})["Keys"].append(key)
-        with store_trouble_is_ours():
-            answer: dict[str, Any] = connection().dispatch("BatchGetItem", {"RequestItems": request})
-        for table, items in answer["Responses"].items():
-            found.setdefault(table, []).extend(items)
-        for table, rest in (answer.get("UnprocessedKeys") or {}).items():
-            left += [(table, key) for key in rest["Keys"]]
-    raise Unavailable("The wallet store")
 
 
 def _key(**values: str) -> Key:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pynamodb.attributes import JSONAttribute
+from pynamodb.attributes import JSONAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
@@ -28,6 +28,7 @@ from chalicelib.storage.people import first_owner
 from chalicelib.storage.tables import AccountItem, PaymentItem, WalletItem, connection, store_trouble_is_ours
 
 WORKSPACE = "workspace"
+ENDPOINT_PREFIX = "whe_"
 MOST_CARDS = 500
 CARD_ATTEMPTS = 5
 
@@ -37,6 +38,12 @@ class WorkspaceItem(AccountItem):
 
     workspace_limits = JSONAttribute(null=True)
     sub_account_limits = JSONAttribute(null=True)
+
+
+class EndpointItem(AccountItem):
+    """A voice endpoint's item, with the key that its platform's list of calls is read with."""
+
+    api_key = UnicodeAttribute(null=True)
 
 
 def create_workspace(workspace: Workspace, wallet: Wallet) -> None:
@@ -221,12 +228,13 @@ def sub_accounts_of_agents(workspace_id: str, agent_keys: Iterable[str]) -> dict
 
 def create_endpoint(endpoint: VoiceEndpoint) -> None:
     """Keep a voice endpoint with its secret."""
-    item = AccountItem(
+    item = EndpointItem(
         endpoint.workspace_id,
         endpoint.id,
         created_at_ms=endpoint.created_at_ms,
         provider=endpoint.provider.value,
         secret=endpoint.secret,
+        api_key=endpoint.api_key,
     )
     with store_trouble_is_ours():
         item.save()
@@ -238,8 +246,13 @@ def get_endpoint(endpoint_id: str) -> VoiceEndpoint:
     Raises:
         NotFound: there is none with this id.
     """
-    item = _get(_workspace_of(endpoint_id, "whe_"), endpoint_id, "voice endpoint")
-    return VoiceEndpoint(item.sk, item.pk, Provider(item.provider), item.secret or "", int(item.created_at_ms))
+    return endpoint_from_item(_get(_workspace_of(endpoint_id, ENDPOINT_PREFIX), endpoint_id, "voice endpoint"))
+
+
+def endpoint_from_item(item: AccountItem) -> VoiceEndpoint:
+    """The voice endpoint that an item holds. Only an `EndpointItem` knows its API key; webhooks do not ask for it."""
+    api_key = getattr(item, "api_key", None)
+    return VoiceEndpoint(item.sk, item.pk, Provider(item.provider), item.secret or "", int(item.created_at_ms), api_key)
 
 
 def _workspace_of(thing_id: str, prefix: str) -> str:

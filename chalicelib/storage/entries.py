@@ -1,6 +1,7 @@
 """Entries and kept usage events as items: how each is keyed, written and read back."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
@@ -16,6 +17,9 @@ PRICE_MISSING = "price_missing"
 
 # A key may be written if it was never seen, or if the very same event has waited there for its agent or its price.
 IS_NEW = "attribute_not_exists(pk) OR waits = :fingerprint"
+
+_LEGS = ("workspace_leg", "sub_account_leg")
+_NOTHING = dict.fromkeys(EntryItem.get_attributes())
 
 Values = dict[str, Any]  # text, integers, and None for what is left out
 
@@ -124,6 +128,19 @@ def _leg_to_text(leg: Leg) -> str:
         if leg.charge.billed_ms is not None:
             values["billed_ms"] = leg.charge.billed_ms
     return json.dumps(values, separators=(",", ":"))
+
+
+def row_from_raw(raw: dict[str, dict[str, str]]) -> Any:
+    """What an item holds, under the names of an `EntryItem`: a statement has a thousand rows, and pynamodb's model of
+    each would take longer than the store."""
+    values = {name: _value(name, kind, text) for name, typed in raw.items() for kind, text in typed.items()}
+    return SimpleNamespace(**{**_NOTHING, **values})
+
+
+def _value(name: str, kind: str, text: str) -> Any:
+    if kind == "N":
+        return int(text)
+    return json.loads(text) if name in _LEGS else text
 
 
 def entry_from_item(item: EntryItem) -> Entry:

@@ -1,4 +1,4 @@
-"""All clients of a workspace at a glance: accounts and wallets, read by the hundred and only as far as is shown.
+"""All clients of a workspace at a glance: accounts and wallets, read by the hundred.
 
 A page reads a thousand of each: pynamodb's models would cost more time than the store.
 """
@@ -6,19 +6,14 @@ A page reads a thousand of each: pynamodb's models would cost more time than the
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 from chalicelib.domain.accounts import AccountStatus, SubAccount
-from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.rating import RateCard
 from chalicelib.domain.wallet import Wallet
+from chalicelib.storage.batches import Raw, get_all
 from chalicelib.storage.cards import card_from_json
 from chalicelib.storage.tables import AccountItem, WalletItem, connection, store_trouble_is_ours
-
-MOST_KEYS, MOST_TRIPS = 100, 60  # of one BatchGetItem, which may leave keys for the next one
-ACCOUNT, NAMES = "sk, #name, #status, cards, created_at_ms", {"#name": "name", "#status": "status"}
-WALLET = "owner_id, currency, balance_micros, credit_limit_micros, refill_threshold_micros, refill_shard"
-
-Raw = dict[str, Any]  # an item as DynamoDB writes it
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,7 @@ def clients_of(workspace_id: str) -> list[Client]:
         Unavailable: the store did not answer in full.
     """
     known = {each.id: each for each in sub_accounts_of(workspace_id)}
-    with store_trouble_is_ours():
-        return [_client(known[raw["owner_id"]["S"]], raw) for raw in _wallet_items(list(known))]
+    return [_client(known[raw["owner_id"]["S"]], raw) for raw in _wallet_items(list(known))]
 
 
 def _account_items(workspace_id: str) -> Iterator[Raw]:
@@ -53,8 +47,6 @@ def _account_items(workspace_id: str) -> Iterator[Raw]:
         "TableName": AccountItem.Meta.table_name,
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
         "ExpressionAttributeValues": {":pk": {"S": workspace_id}, ":prefix": {"S": "sa_"}},
-        "ProjectionExpression": ACCOUNT,
-        "ExpressionAttributeNames": NAMES,
     }
     while True:
         answer: Raw = connection().dispatch("Query", asked)
@@ -64,17 +56,10 @@ def _account_items(workspace_id: str) -> Iterator[Raw]:
         asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _wallet_items(owner_ids: list[str]) -> Iterator[Raw]:
-    table, left = WalletItem.Meta.table_name, [{"owner_id": {"S": each}} for each in owner_ids]
-    for _ in range(-(-len(left) // MOST_KEYS) + MOST_TRIPS):
-        if not left:
-            return
-        now, left = left[:MOST_KEYS], left[MOST_KEYS:]
-        request = {table: {"Keys": now, "ProjectionExpression": WALLET}}
-        answer: Raw = connection().dispatch("BatchGetItem", {"RequestItems": request})
-        yield from answer["Responses"][table]
-        left += answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-    raise Unavailable("The wallet store")
+def _wallet_items(owner_ids: list[str]) -> list[Raw]:
+    table = WalletItem.Meta.table_name
+    keys = [(table, {"owner_id": {"S": each}}) for each in owner_ids]
+    return get_all(keys).get(table, [])
 
 
 def _sub_account(workspace_id: str, raw: Raw) -> SubAccount:
@@ -83,9 +68,15 @@ def _sub_account(workspace_id: str, raw: Raw) -> SubAccount:
         workspace_id=workspace_id,
         name=raw["name"]["S"],
         created_at_ms=int(raw["created_at_ms"]["N"]),
-        rebilling_cards=tuple(card_from_json(card) for card in json.loads(raw["cards"]["S"])),
+        rebilling_cards=_cards(raw["cards"]["S"]),
         status=AccountStatus(raw["status"]["S"]),
     )
+
+
+@lru_cache(maxsize=2_000)
+def _cards(text: str) -> tuple[RateCard, ...]:
+    """The same text is the same cards: most are what they were when the page was last looked at."""
+    return tuple(card_from_json(card) for card in json.loads(text))
 
 
 def _client(sub_account: SubAccount, raw: Raw) -> Client:

@@ -7,7 +7,7 @@ reaches: what a person may do is known after one trip, and at least one owner is
 from collections.abc import Callable
 from typing import Any
 
-from pynamodb.exceptions import TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.errors import Conflict, Unavailable
@@ -28,11 +28,11 @@ def first_owner(workspace_id: str, email: str) -> AccountItem:
 
 def rights_of(workspace_id: str, email: str) -> Rights:
     """What a person is in a workspace, now."""
-    keys = [(workspace_id, PEOPLE), (workspace_id, _reach(email))]
+    keys = [(workspace_id, PEOPLE), (workspace_id, reach_key(email))]
     with store_trouble_is_ours():
         found = {item.sk: item.facts or {} for item in AccountItem.batch_get(keys, consistent_read=True)}
     role = found.get(PEOPLE, {}).get(email)
-    return Rights(Role(role) if role else None, frozenset(found.get(_reach(email), {})))
+    return Rights(Role(role) if role else None, frozenset(found.get(reach_key(email), {})))
 
 
 def people_of(workspace_id: str) -> dict[str, Role]:
@@ -74,7 +74,7 @@ def set_user(workspace_id: str, sub_account_id: str, email: str, authorized: boo
 
     _change(
         workspace_id,
-        {_users(sub_account_id): (among(email), MOST_USERS), _reach(email): (among(sub_account_id), MOST_REACHED)},
+        {_users(sub_account_id): (among(email), MOST_USERS), reach_key(email): (among(sub_account_id), MOST_REACHED)},
     )
 
 
@@ -114,15 +114,18 @@ def _users(sub_account_id: str) -> str:
     return f"users#{sub_account_id}"
 
 
-def _reach(email: str) -> str:
+def reach_key(email: str) -> str:
+    """Where a workspace keeps what somebody reaches."""
     return f"reach#{email}"
 
 
 def _read(workspace_id: str, sk: str) -> tuple[int, Facts]:
     with store_trouble_is_ours():
-        for item in AccountItem.query(workspace_id, AccountItem.sk == sk, consistent_read=True):
-            return int(item.version or 0), item.facts or {}
-    return 0, {}
+        try:
+            item = AccountItem.get(workspace_id, sk, consistent_read=True)
+        except DoesNotExist:
+            return 0, {}
+    return int(item.version or 0), item.facts or {}
 
 
 def _change(workspace_id: str, changes: dict[str, tuple[Callable[[Facts], Facts], int]]) -> None:

@@ -1,9 +1,11 @@
 """Statements: a wallet's entries, newest first."""
 
+from typing import Any
+
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.wallet import Entry
-from chalicelib.storage.entries import ENTRY_ID_PREFIX, entry_from_item, entry_key
-from chalicelib.storage.tables import EntryItem, store_trouble_is_ours
+from chalicelib.storage.entries import ENTRY_ID_PREFIX, entry_from_item, entry_key, row_from_raw
+from chalicelib.storage.tables import EntryItem, connection, store_trouble_is_ours
 
 
 def statement(owner_id: str, limit: int, after: str | None = None) -> tuple[list[Entry], bool]:
@@ -11,12 +13,30 @@ def statement(owner_id: str, limit: int, after: str | None = None) -> tuple[list
 
     A sub-account's come from an index that holds no cost.
     """
-    index = EntryItem.by_workspace if owner_id.startswith("ws_") else EntryItem.by_sub_account
-    older = EntryItem.sort_id < after.removeprefix(ENTRY_ID_PREFIX) if after else None
-    with store_trouble_is_ours():
-        found = index.query(owner_id, older, scan_index_forward=False, limit=limit + 1)
-        rows = [entry_from_item(item) for item in found]
+    rows = [entry_from_item(row_from_raw(raw)) for raw in _newest(owner_id, limit + 1, after)]
     return rows[:limit], len(rows) > limit
+
+
+def _newest(owner_id: str, limit: int, after: str | None) -> list[dict[str, Any]]:
+    whose = "workspace" if owner_id.startswith("ws_") else "sub_account"
+    asked: dict[str, Any] = {
+        "TableName": EntryItem.Meta.table_name,
+        "IndexName": f"by_{whose}",
+        "KeyConditionExpression": f"{whose}_wallet = :owner" + (" AND sort_id < :after" if after else ""),
+        "ExpressionAttributeValues": {":owner": {"S": owner_id}},
+        "ScanIndexForward": False,
+    }
+    if after:
+        asked["ExpressionAttributeValues"][":after"] = {"S": after.removeprefix(ENTRY_ID_PREFIX)}
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:  # an answer is cut at a megabyte
+        with store_trouble_is_ours():
+            answer: dict[str, Any] = connection().dispatch("Query", {**asked, "Limit": limit - len(found)})
+        found += answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            break
+        asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return found
 
 
 def read_entry(owner_id: str, entry_id: str) -> Entry:

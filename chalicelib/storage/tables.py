@@ -2,21 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBConnectionError, PynamoDBException
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
-from pynamodb.models import Model
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.settings import settings
-
-CONNECT_TIMEOUT_SECONDS = 1
-READ_TIMEOUT_SECONDS = 4
-SEND_ATTEMPTS = 3
+from chalicelib.storage.connecting import connection as connection  # stands beside the tables for all who use both
+from chalicelib.storage.items import Item
 
 # What a client may see of an entry beside its keys. No cost is among it, so none is in the index at all.
 SEEN_BY_SUB_ACCOUNT = [
@@ -36,17 +31,11 @@ SEEN_BY_SUB_ACCOUNT = [
 ]
 
 
-class _Meta:
-    connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
-    read_timeout_seconds = READ_TIMEOUT_SECONDS
-    max_retry_attempts = SEND_ATTEMPTS - 1
-
-
-class AccountItem(Model):
+class AccountItem(Item):
     """Workspaces, and under their ids sub-accounts, people, voice agents and endpoints; API keys and one-time links by
     their hash."""
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("accounts")
 
     pk = UnicodeAttribute(hash_key=True)
@@ -81,10 +70,10 @@ class DueRefills(GlobalSecondaryIndex["WalletItem"]):
     headroom_micros = NumberAttribute(range_key=True)
 
 
-class WalletItem(Model):
+class WalletItem(Item):
     """One wallet. `headroom_micros` is balance minus refill threshold, moved by the same ADD as the balance."""
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("wallets")
 
     owner_id = UnicodeAttribute(hash_key=True)
@@ -99,10 +88,10 @@ class WalletItem(Model):
     due_refills = DueRefills()
 
 
-class DayTotalItem(Model):
+class DayTotalItem(Item):
     """What one owner's calls came to on one UTC day."""
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("day-totals")
 
     owner_id = UnicodeAttribute(hash_key=True)
@@ -146,14 +135,14 @@ class ByAttention(GlobalSecondaryIndex["EntryItem"]):
     sort_id = UnicodeAttribute(range_key=True)
 
 
-class EntryItem(Model):
+class EntryItem(Item):
     """One usage event with both its legs, or one other movement; also what was kept without moving anything.
 
     Kind, source and id are in the key and nowhere else, and what follows from another attribute is left out: an entry
     with the longest ids still fits one write unit of 1,024 bytes.
     """
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("entries")
 
     pk = UnicodeAttribute(hash_key=True)
@@ -202,10 +191,10 @@ class OpenPayments(GlobalSecondaryIndex["PaymentItem"]):
     opened_at_ms = NumberAttribute(range_key=True)
 
 
-class PaymentItem(Model):
+class PaymentItem(Item):
     """Connections, OAuth states, customers, cards, top-ups, refills, payments: what is known of money at Stripe."""
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("payments")
 
     pk = UnicodeAttribute(hash_key=True)
@@ -237,10 +226,10 @@ class DueDeliveries(GlobalSecondaryIndex["ActivityItem"]):
     due_at_ms = NumberAttribute(range_key=True)
 
 
-class ActivityItem(Model):
+class ActivityItem(Item):
     """Notices under their owner's id, the deliveries of each under their endpoint's, and the endpoints themselves."""
 
-    class Meta(_Meta):
+    class Meta:
         table_name = settings().table_name("activity")
 
     pk = UnicodeAttribute(hash_key=True)
@@ -267,16 +256,6 @@ class ActivityItem(Model):
     last_success_at_ms = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
     due_deliveries = DueDeliveries()
-
-
-@cache
-def connection() -> Connection:
-    """The connection for what spans tables: transactions and the gate's one read."""
-    return Connection(
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
-        max_retry_attempts=SEND_ATTEMPTS - 1,
-    )
 
 
 @contextmanager

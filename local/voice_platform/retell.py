@@ -31,6 +31,13 @@ def deliveries(call: Call) -> list[bytes]:
     return [json.dumps({"event": event, "call": about}).encode() for event, about in events]
 
 
+def listed(call: Call, running: bool = False) -> dict[str, Any]:
+    """The call as `list-calls` lists it: without its transcript."""
+    if running:
+        return {**_call(call), "call_status": "ongoing", "start_timestamp": call.answered_at_ms}
+    return {name: value for name, value in {**_call(call), **_end(call)}.items() if name != "transcript"}
+
+
 def _call(call: Call) -> dict[str, Any]:
     return {
         "call_type": "phone_call",

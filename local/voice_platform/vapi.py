@@ -10,10 +10,16 @@ from local.voice_platform.call import Call, hex_hmac, hex_id
 
 CONTENT_TYPE = "application/json"
 COST_PER_MINUTE = 0.0758
+RINGING_MS = 4_000
 
 
 def new_secret() -> None:
     """Rebill makes the secret, and it is pasted into Vapi."""
+
+
+def new_api_key() -> str:
+    """The private key that the account's calls are listed with."""
+    return str(uuid.UUID(hex_id()))
 
 
 def new_agent_id() -> str:
@@ -40,6 +46,17 @@ def _call(call: Call) -> dict[str, Any]:
         "assistantId": call.agent_id,
         "customer": {"number": call.caller},
     }
+
+
+def listed(call: Call, running: bool = False) -> dict[str, Any]:
+    """The call as `GET /call` lists it, with its times in it."""
+    created = _iso((call.answered_at_ms or call.ended_at_ms) - RINGING_MS)
+    about = {**_call(call), "createdAt": created, "updatedAt": created}
+    if running:
+        return {**about, "status": "in-progress", "startedAt": _iso(call.answered_at_ms or call.ended_at_ms)}
+    times = {name: value for name, value in _times(call).items() if name.endswith("At")}
+    reason = "customer-did-not-answer" if call.talk_seconds is None else "customer-ended-call"
+    return {**about, **times, "endedReason": reason, **_contents(call)}
 
 
 def _times(call: Call) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from chalicelib.gateways.stripe.amounts import minor_unit_micros, minor_units
 from chalicelib.gateways.stripe.cards import read_card, read_setup_card
 from chalicelib.gateways.stripe.connections import authorize_url, deauthorize, exchange_code, read_account
 from chalicelib.gateways.stripe.events import read_event
+from chalicelib.gateways.stripe.movements import list_movements
 from chalicelib.gateways.stripe.pages import (
     create_customer,
     expire_checkout,
@@ -48,6 +49,7 @@ __all__ = [
     "deauthorize",
     "exchange_code",
     "expire_checkout",
+    "list_movements",
     "minor_unit_micros",
     "minor_units",
     "open_card_setup",

@@ -1,6 +1,7 @@
 """Retell: billed on `call_ended`, signed with the workspace's own API key at Retell."""
 
 import re
+from typing import Any
 
 from chalicelib.domain import strict_json
 from chalicelib.domain.usage import Report
@@ -13,6 +14,7 @@ SECRET_IS_OURS = False
 SOURCE = "retell"
 BILLED_ON = "call_ended"
 NOT_CONNECTED = "not_connected"
+ONGOING = "ongoing"
 # Retell's reasons for a call that was never answered. `call_status` alone does not tell: its own example of a
 # finished call says `registered`.
 NEVER_CONNECTED_REASONS = frozenset(
@@ -74,6 +76,16 @@ def read(delivery: Delivery) -> list[Report]:
     if validate(_Envelope, payload).event != BILLED_ON:
         return []
     return [_report(validate(_CallEnded, payload).call)]
+
+
+def read_listed(call: Any) -> Report | None:
+    """A call as `list-calls` lists it; None while it is not over.
+
+    Raises:
+        Invalid: a field has a value it may not have.
+    """
+    known = validate(_CallEnded, {"call": call}).call
+    return None if known.end_timestamp is None or known.call_status == ONGOING else _report(known)
 
 
 def _report(call: _Call) -> Report:

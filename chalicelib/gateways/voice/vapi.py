@@ -1,5 +1,7 @@
 """Vapi: billed on `end-of-call-report`, signed by a bearer token, its older header, or an HMAC."""
 
+from typing import Any
+
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -14,6 +16,7 @@ ACCEPTED_STATUS = 202
 SECRET_IS_OURS = True
 SOURCE = "vapi"
 BILLED_ON = "end-of-call-report"
+ENDED = "ended"
 
 # The list of reasons has 595 entries and grows: these classes say that nobody ever talked. Every other reason is
 # billed by its times, faults of Vapi in the middle of a call included: until then the line was used.
@@ -61,6 +64,10 @@ class _Message(_Camel):
     duration_ms: fields.Duration | None = None
     duration_seconds: fields.Duration | None = None
     duration_minutes: fields.Duration | None = None
+
+
+class _Listed(_Camel):
+    status: str | None = None
 
 
 class _Envelope(_Camel):
@@ -128,6 +135,17 @@ def read(delivery: Delivery) -> list[Report]:
     if kind is None or kind.type != BILLED_ON:
         return []
     return [_report(validate(_EndOfCall, payload))]
+
+
+def read_listed(call: Any) -> Report | None:
+    """A call as `GET /call` lists it; None while it is not over. What its report says beside it, the list says in it.
+
+    Raises:
+        Invalid: a field has a value it may not have.
+    """
+    if validate(_Listed, call).status != ENDED:
+        return None
+    return _report(validate(_EndOfCall, {"message": {**call, "call": call}}))
 
 
 def _report(end: _EndOfCall) -> Report:

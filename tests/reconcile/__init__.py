@@ -1,0 +1,1 @@
+"""Planted differences, and calls whose webhook was lost."""
