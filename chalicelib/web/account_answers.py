@@ -12,7 +12,7 @@ from chalicelib.domain.rating import RateCard
 from chalicelib.domain.snapshot import Application, Defaults, Result, ResultState, Snapshot
 from chalicelib.flows.apply_snapshot import Preview
 from chalicelib.web.answers import ShownPrice
-from chalicelib.web.fields import AnswerModel
+from chalicelib.web.models import AnswerModel
 from chalicelib.web.show import show_price
 
 

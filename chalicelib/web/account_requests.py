@@ -9,7 +9,8 @@ from chalicelib.domain.refill import RefillRule
 from chalicelib.domain.snapshot import Defaults
 from chalicelib.domain.wallet import CreditKind
 from chalicelib.web import requests
-from chalicelib.web.fields import CreditAmount, CreditLimit, Currency, Note, RefillAmount, RefillThreshold, RequestModel
+from chalicelib.web.fields import CreditAmount, CreditLimit, Currency, Note, RefillAmount, RefillThreshold
+from chalicelib.web.models import RequestModel
 
 MOST_ACCOUNTS = 100
 SubAccountId = Annotated[str, StringConstraints(pattern=r"^sa_[a-z0-9_]{1,60}$")]

@@ -13,7 +13,7 @@ from chalicelib.domain.refill import RefillMode
 from chalicelib.domain.standing import Cause, RefillState
 from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import WalletStatus
-from chalicelib.web.fields import AnswerModel
+from chalicelib.web.models import AnswerModel
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -273,24 +273,6 @@ class ShownWaitingEvent(ShownUsageEvent):
     """A usage event that waits for a person; `cursor` is what `starting_after` takes."""
 
     cursor: str
-
-
-class ShownGateWallets(AnswerModel):
-    """How both wallets stand."""
-
-    workspace: WalletStatus
-    sub_account: WalletStatus
-
-
-class ShownAccess(AnswerModel):
-    """The gate's yes."""
-
-    object: Literal["access"] = "access"
-    allowed: Literal[True] = True
-    max_seconds: int
-    wallets: ShownGateWallets
-    sub_account_pays: bool
-    decision_id: str
 
 
 class ShownLink(AnswerModel):

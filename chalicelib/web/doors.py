@@ -1,5 +1,5 @@
-"""A door is one route: who may pass, what it reads, what it answers. All of them are listed, so that the OpenAPI
-description is made from the very doors that are served.
+"""A door is one route: who may pass, what it reads, what it answers. The OpenAPI description is made from the very
+doors that are served.
 """
 
 import json
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, urlencode
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 from pydantic import BaseModel
 
 from chalicelib.domain import strict_json
@@ -21,9 +21,9 @@ from chalicelib.validation import validate
 from chalicelib.web import errors
 from chalicelib.web.callers import SAFE_METHODS, admit, caller_of
 from chalicelib.web.pages import refusal_page
+from chalicelib.web.routes import FILE_OF, load
 
 MOST_BODY_BYTES = 1_000_000
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JSON_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 _PATH_VALUE = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
 
@@ -75,40 +75,41 @@ class Door:
     most_body_bytes: int = MOST_BODY_BYTES
 
 
-DOORS: list[Door] = []
+_doors: dict[str, dict[str, Door]] = {}  # path -> method -> door, of the files that are loaded
 
 
-def door(routes: Blueprint, method: str, path: str, **known: Any) -> Callable[[View], View]:
-    """Make a function the view behind a route; its docstring is the description that callers read."""
+def door(method: str, path: str, **known: Any) -> Callable[[View], View]:
+    """Make a function the view behind a route; its docstring is the description that callers read.
+
+    Raises:
+        LookupError: while it is loaded, if the table in `web/routes/__init__.py` does not say that it stands there.
+    """
 
     def register(view: View) -> View:
-        made = Door(method, path, view=view, **known)
-        DOORS.append(made)
-
-        def handle(**path_values: str) -> Response:
-            return _pass(made, routes.current_request, path_values)
-
-        handle.__name__ = view.__name__
-        routes.route(path, methods=[method], content_types=["*/*"], name=view.__name__)(handle)
+        if FILE_OF.get(path) != view.__module__.rpartition(".")[2]:
+            raise LookupError(f"Add {path} to the addresses of {view.__module__} in chalicelib/web/routes/__init__.py.")
+        _doors.setdefault(path, {})[method] = Door(method, path, view=view, **known)
         return view
 
     return register
 
 
-def refuse_other_methods(routes: Blueprint) -> None:
-    """Answer 405 where a path exists and the method does not: API Gateway itself would say 403."""
-    for path in sorted({made.path for made in DOORS}):
-        allowed = sorted(made.method for made in DOORS if made.path == path)
-        refused = [method for method in METHODS if method not in allowed]
+def doors_at(path: str) -> Mapping[str, Door]:
+    """The doors of one address by their methods; loads the file in which they stand."""
+    load(FILE_OF[path])
+    return _doors[path]
 
-        def handle(_allow: str = ", ".join(allowed), **_path_values: str) -> Response:
-            request_id = _request_id(routes.current_request)
-            detail = f"This address answers {_allow}."
-            answer = errors.problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, request_id)
-            answer.headers["Allow"] = _allow
-            return answer
 
-        routes.route(path, methods=refused, content_types=["*/*"], name="method_not_allowed")(handle)
+def pass_through(path: str, request: Request, path_values: Mapping[str, str]) -> Response:
+    """The answer to one request at an address of ours."""
+    doors = doors_at(path)
+    if request.method in doors:
+        return _pass(doors[request.method], request, path_values)
+    allowed = ", ".join(sorted(doors))
+    detail = f"This address answers {allowed}."
+    answer = errors.problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, _request_id(request))
+    answer.headers["Allow"] = allowed
+    return answer
 
 
 def _pass(made: Door, request: Request, path_values: Mapping[str, str]) -> Response:

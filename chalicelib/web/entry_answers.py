@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chalicelib.domain.wallet import CreditKind, EntryKind
 from chalicelib.web.answers import ShownUsage
-from chalicelib.web.fields import AnswerModel
+from chalicelib.web.models import AnswerModel
 
 
 class ShownEntry(AnswerModel):

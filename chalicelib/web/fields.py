@@ -2,23 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.money import MICROS_PER_UNIT, check_currency, format_price, parse_micros
 from chalicelib.gateways.voice.fields import moment, to_epoch_ms
-
-
-class RequestModel(BaseModel):
-    """What a caller sends: no unknown fields, no guessed types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class AnswerModel(BaseModel):
-    """What a caller gets: exactly these fields, so that nothing else can slip out."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def money(minimum_micros: int, maximum_micros: int, description: str) -> Any:

@@ -11,9 +11,10 @@ from pydantic.json_schema import models_json_schema
 
 from chalicelib.gateways.voice.cloudevents import CloudEvent
 from chalicelib.settings import VERSION
-from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.doors import Door
 from chalicelib.web.errors import PROBLEM
-from chalicelib.web.fields import AnswerModel
+from chalicelib.web.every_door import DOORS
+from chalicelib.web.models import AnswerModel
 
 # A door's part of the description is the module that holds it.
 _PARTS = {

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 from pydantic import BaseModel
 
 from chalicelib.domain.accounts import SubAccount, Workspace
@@ -15,9 +15,7 @@ Owner = Workspace | SubAccount
 OwnerView = Callable[[Call[Any], Any], BaseModel | Response]
 
 
-def owner_door(
-    routes: Blueprint, method: str, path: str, *, summary: str, **known: Any
-) -> Callable[[OwnerView], OwnerView]:
+def owner_door(method: str, path: str, *, summary: str, **known: Any) -> Callable[[OwnerView], OwnerView]:
     """Make a function the view behind two routes, one under `/v1/workspaces/{id}`, one under `/v1/sub-accounts/{id}`.
 
     The view gets the owner, read; `summary` says `{owner}` where its kind belongs.
@@ -35,8 +33,8 @@ def owner_door(
         of_workspace.__name__ += "_of_workspace"
         of_sub_account.__name__ += "_of_sub_account"
         said = summary.format(owner="workspace"), summary.format(owner="sub-account")
-        door(routes, method, f"/v1/workspaces/{{workspace_id}}{path}", summary=said[0], **known)(of_workspace)
-        door(routes, method, f"/v1/sub-accounts/{{sub_account_id}}{path}", summary=said[1], **known)(of_sub_account)
+        door(method, f"/v1/workspaces/{{workspace_id}}{path}", summary=said[0], **known)(of_workspace)
+        door(method, f"/v1/sub-accounts/{{sub_account_id}}{path}", summary=said[1], **known)(of_sub_account)
         return view
 
     return register

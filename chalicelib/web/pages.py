@@ -31,7 +31,7 @@ def message_page(
     """One sentence, what belongs to it, and the one place to go on to."""
     nonce = secrets.token_urlsafe(NONCE_BYTES)
     page = _templates().get_template("message.html").render(title=title, text=text, facts=facts, link=link, nonce=nonce)
-    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'"
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": policy,

@@ -13,6 +13,8 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.rating import VOICE
 from chalicelib.domain.wallet import CreditKind
 from chalicelib.storage import account_pages, accounts, wallets
+from chalicelib.storage.items import together
+from chalicelib.storage.page_reads import read_wallet_page
 from chalicelib.web.dashboard import prices
 from chalicelib.web.dashboard.figures import figures
 from chalicelib.web.dashboard.visits import Visit, draw
@@ -51,12 +53,16 @@ def show_account(visit: Visit) -> Response:
 
 def _overview(visit: Visit, found: Mapping[str, Any]) -> Facts:
     today = utc_day(now_ms())
-    days = wallets.day_totals(found["id"], f"{today[:7]}-01", f"{today[:7]}-31")  # a clock may run ahead of ours
+    with together() as reads:
+        reads.begin(read_wallet_page, visit.workspace.id, found["id"])
+        # A clock may run ahead of ours.
+        days = reads.begin(wallets.day_totals, found["id"], f"{today[:7]}-01", f"{today[:7]}-31")
+        agents = reads.begin(account_pages.agents_of, accounts.get_sub_account(found["id"]))
     return {
         "wallet": visit.get(WALLET, {"sub_account_id": found["id"]}),
-        "month": figures(days),
+        "month": figures(days.result()),
         "voice": _voice_of(found["rebilling"]),
-        "agents": account_pages.agents_of(accounts.get_sub_account(found["id"])),
+        "agents": agents.result(),
         "providers": [each.value for each in Provider],
     }
 
@@ -83,7 +89,7 @@ def _rebilling(visit: Visit, found: Mapping[str, Any]) -> Facts:
 def _kept_fields(found: Mapping[str, Any]) -> dict[str, str]:
     """The price of now; while re-billing is off, the last one that there was."""
     for card in (found["rebilling"], *found["rebilling_cards"]):
-        if card and VOICE in card["prices"]:
+        if card and VOICE in card["prices"] and (card["enabled"] or card["prices"][VOICE]):
             return prices.fields_of(card["prices"][VOICE])
     return dict(prices.BEGIN)
 

@@ -14,6 +14,7 @@ from chalicelib.domain.usage import Status
 from chalicelib.domain.wallet import WalletStatus
 from chalicelib.storage import activity, usage_events
 from chalicelib.storage.account_pages import read_rows
+from chalicelib.storage.items import together
 from chalicelib.storage.overview import Client
 from chalicelib.web.dashboard.visits import Visit
 
@@ -55,8 +56,8 @@ def is_rebilled(sub_account: SubAccount, at_ms: int) -> bool:
     return card is not None and card.enabled
 
 
-def matters(visit: Visit, clients: Sequence[Client]) -> list[Matter]:
-    """Everything that needs attention now, the most pressing first."""
+def of_clients(visit: Visit, clients: Sequence[Client]) -> list[Matter]:
+    """What needs attention about clients now, the most pressing first."""
     at_ms = now_ms()
     active = [
         each
@@ -74,8 +75,15 @@ def matters(visit: Visit, clients: Sequence[Client]) -> list[Matter]:
         _refills(visit, clients),
         _of_clients(visit, below, "a price below cost", "Every minute they talk costs you more."),
     ]
-    waiting = [_waiting(visit, status) for status in WAITING]
-    return [matter for matter in (*known, *waiting, _endpoints()) if matter is not None]
+    return [matter for matter in known if matter is not None]
+
+
+def of_calls(visit: Visit) -> list[Matter]:
+    """Calls that wait for a person, and webhooks that are not sent any more."""
+    with together() as reads:
+        begun = [reads.begin(_waiting, visit, status) for status in WAITING]
+        begun.append(reads.begin(_endpoints))
+    return [matter for read in begun if (matter := read.result()) is not None]
 
 
 def is_below_cost(workspace: Workspace, sub_account: SubAccount, at_ms: int) -> bool:

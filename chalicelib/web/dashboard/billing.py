@@ -16,6 +16,8 @@ from chalicelib.domain.money import MICROS_PER_UNIT, format_price
 from chalicelib.domain.payments import Connection, ConnectionState
 from chalicelib.domain.people import check_person
 from chalicelib.storage import accounts, connections, customers
+from chalicelib.storage.items import together
+from chalicelib.storage.page_reads import read_wallet_page
 from chalicelib.web.dashboard import statement
 from chalicelib.web.dashboard.forms import Action, Done, Onward
 from chalicelib.web.dashboard.money import money
@@ -60,9 +62,13 @@ def show(visit: Visit) -> Response:
     sub_account = _sub_account_of(visit)
     values = {"sub_account_id": sub_account.id}
     linked = connections.get_connection(sub_account.workspace_id)
+    with together() as reads:
+        reads.begin(read_wallet_page, sub_account.workspace_id, sub_account.id, linked.version if linked else 0)
+        days = reads.begin(statement.spend_per_day, sub_account.id)
+        page = reads.begin(statement.read_newest, visit, sub_account.id)
     wallet, rule = visit.get(WALLET, values), visit.get(RULE, values)
     wanted = statement.Wanted.from_query(visit.query)
-    newest = statement.read_newest(visit, sub_account.id)
+    newest = page.result()
     limits = visit.workspace.sub_account_limits
     shortcuts = [f"{each}.00" for each in SHORTCUTS if _within(each, limits.minimum_micros, limits.maximum_micros)]
     return draw(
@@ -90,7 +96,7 @@ def show(visit: Visit) -> Response:
         kinds=statement.KINDS,
         part=statement.read_part(visit, sub_account.id, wanted, newest),
         balances=statement.balances(newest["data"], wallet["balance"]),
-        days=statement.spend_per_day(sub_account.id),
+        days=days.result(),
     )
 
 
@@ -240,6 +246,8 @@ def _set_rule(visit: Visit) -> Done:
     _ask(visit, "PUT", RULE, body)
     if not body["enabled"]:
         return _here(visit, "Saved. Automatic refills are off.")
+    if body["confirm_charge_now"]:
+        return _here(visit, "Saved. Automatic refills are on. The payment that you agreed to is made within a minute.")
     return _here(visit, "Saved. Automatic refills are on.")
 
 

@@ -9,6 +9,7 @@ from chalice.app import Response
 
 from chalicelib.domain.errors import Forbidden, Invalid, NotFound, RebillError, Unauthenticated, Unavailable
 from chalicelib.flows import sessions
+from chalicelib.storage.items import reading_once
 from chalicelib.web.callers import SESSION_COOKIE, check_csrf, session_cookie
 from chalicelib.web.dashboard import accounts, billing, charge, rebilling, settings, waiting
 from chalicelib.web.dashboard.forms import Action, Done, Onward
@@ -39,12 +40,13 @@ ACTIONS: dict[str, Action] = {
 
 def show(call: Call[Any]) -> Response:
     """A page, or the reason why not."""
-    try:
-        visit = _visit(call)
-    except Unauthenticated as refused:
-        return expired(call.base_url, refused.detail)
-    page = call.query.get("page") or _first(visit)
-    return _shown(visit, PAGES.get(page, _no_page))
+    with reading_once():
+        try:
+            visit = _visit(call)
+        except Unauthenticated as refused:
+            return expired(call.base_url, refused.detail)
+        page = call.query.get("page") or _first(visit)
+        return _shown(visit, PAGES.get(page, _no_page))
 
 
 def send(call: Call[Any], action: str, form: Mapping[str, str]) -> Response:
@@ -88,7 +90,8 @@ def _no_page(visit: Visit) -> Response:
 
 def _shown(visit: Visit, page: Page) -> Response:
     try:
-        return page(visit)
+        with reading_once():
+            return page(visit)
     except Forbidden as refused:
         sub_account_id = visit.query.get("sub_account") or visit.form.get("sub_account", "")
         add_me_to = sub_account_id if refused.code == "not_an_authorized_user" else ""

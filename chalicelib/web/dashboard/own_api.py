@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.domain.people import Rights
 from chalicelib.validation import validate
 from chalicelib.web.callers import admit
-from chalicelib.web.doors import DOORS, Call, Door, answer_of
+from chalicelib.web.doors import Call, answer_of, doors_at
 
 
 def ask(
@@ -26,14 +26,10 @@ def ask(
     Raises:
         RebillError: what the API refuses, with the name of the field; or that it is not for this person.
     """
-    made = _door(method, path)
+    made = doors_at(path)[method]
     admit(call.caller, method, path, values, rights)
     read = validate(made.body, dict(body or {})) if isinstance(made.body, type) else None
     headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
     raw_body = json.dumps(body).encode() if body is not None else b""
     asked = replace(call, body=read, query=dict(query or {}), headers=headers, raw_body=raw_body)
     return json.loads(answer_of(made, asked, values).body)
-
-
-def _door(method: str, path: str) -> Door:
-    return next(made for made in DOORS if (made.method, made.path) == (method, path))

@@ -11,9 +11,10 @@ from chalicelib.clock import now_ms, utc_day
 from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.money import format_price, parse_micros
 from chalicelib.storage import wallets
+from chalicelib.storage.items import together
 from chalicelib.storage.overview import clients_of
-from chalicelib.web.dashboard import figures, workspace_wallet
-from chalicelib.web.dashboard.attention import is_rebilled, matters
+from chalicelib.storage.page_reads import read_wallet_page
+from chalicelib.web.dashboard import attention, figures, workspace_wallet
 from chalicelib.web.dashboard.forms import Action, Done, Onward
 from chalicelib.web.dashboard.own_api import ask
 from chalicelib.web.dashboard.visits import Visit, draw
@@ -23,13 +24,17 @@ STRIPE = "/v1/workspaces/{workspace_id}/stripe"
 
 def show(visit: Visit) -> Response:
     """The page, for the workspace's people."""
-    known = workspace_wallet.facts_of(visit)
-    connection = _connection(visit)
-    clients, today = clients_of(visit.workspace.id), utc_day(now_ms())
+    workspace_id, today = visit.workspace.id, utc_day(now_ms())
     first_day = f"{today[:7]}-01"
-    totals = wallets.day_totals(visit.workspace.id, min(first_day, figures.days_before(today, 6)), today)
+    with together() as reads:
+        reads.begin(read_wallet_page, workspace_id, workspace_id)
+        all_clients = reads.begin(clients_of, workspace_id)
+        days = reads.begin(wallets.day_totals, workspace_id, min(first_day, figures.days_before(today, 6)), today)
+        of_calls = reads.begin(attention.of_calls, visit)
+    known, connection = workspace_wallet.facts_of(visit), _connection(visit)
+    clients, totals = all_clients.result(), days.result()
     this_month = [total for total in totals if total.day >= first_day]
-    rebilled = any(is_rebilled(each.sub_account, now_ms()) for each in clients)
+    rebilled = any(attention.is_rebilled(each.sub_account, now_ms()) for each in clients)
     return draw(
         visit,
         "rebilling.html",
@@ -39,7 +44,7 @@ def show(visit: Visit) -> Response:
         connected=_is_connected(connection),
         switch=visit.get("/v1/workspaces/{workspace_id}/refill-switch"),
         steps=_steps(visit, connection, known["wallet"], rebilled),
-        matters=matters(visit, clients),
+        matters=[*attention.of_clients(visit, clients), *of_calls.result()],
         days_left=figures.days_left(totals, today, _available_micros(known["wallet"])),
         month=date.fromisoformat(today).strftime("%B %Y"),
         sums=figures.figures(this_month),

@@ -17,8 +17,8 @@ from chalicelib.web.fields import (
     Currency,
     Email,
     Name,
-    RequestModel,
 )
+from chalicelib.web.models import RequestModel
 
 
 class GateSettings(RequestModel):
@@ -86,7 +86,12 @@ class VoiceAgentPath(RequestModel):
 
 
 class NewVoiceEndpoint(RequestModel):
-    """A webhook address for one voice platform. Leave out the secret where it may be ours: it is answered once."""
+    """A webhook address for one voice platform. Leave out the secret where it may be ours: it is answered once.
+
+    With an `api_key` (Vapi's private key, Retell's API key) calls whose webhook was lost are looked for every night.
+    It is never answered. For Retell the secret is such a key, and does for both.
+    """
 
     provider: Provider = Field(strict=False)
     secret: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,256}$")] | None = None
+    api_key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,256}$")] | None = None

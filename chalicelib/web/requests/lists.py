@@ -8,8 +8,8 @@ from pydantic import (
 
 from chalicelib.web.fields import (
     Count,
-    RequestModel,
 )
+from chalicelib.web.models import RequestModel
 
 _ENTRY_ID = r"^ent_[0-9A-HJKMNP-TV-Z]{26}$"
 

@@ -18,8 +18,8 @@ from chalicelib.web.fields import (
     RefillAmount,
     RefillLimit,
     RefillThreshold,
-    RequestModel,
 )
+from chalicelib.web.models import RequestModel
 from chalicelib.web.payment_fields import TopUpAmount, TopUpLimit
 
 

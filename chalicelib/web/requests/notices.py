@@ -12,9 +12,9 @@ from chalicelib.domain.money import MICROS_PER_UNIT
 from chalicelib.domain.notices import MOST_LEVELS, NoticeType
 from chalicelib.gateways.outgoing import LONGEST_URL
 from chalicelib.web.fields import (
-    RequestModel,
     money,
 )
+from chalicelib.web.models import RequestModel
 
 NoticeLevel = money(0, 1_000_000 * MICROS_PER_UNIT, "A balance; 0 means empty.")
 

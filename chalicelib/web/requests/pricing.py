@@ -19,8 +19,8 @@ from chalicelib.web.fields import (
     Increment,
     Moment,
     PricePerUnit,
-    RequestModel,
 )
+from chalicelib.web.models import RequestModel
 
 MOST_METERS = 20
 

@@ -2,19 +2,16 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.access import Denied
 from chalicelib.flows.check_access import check_access
-from chalicelib.web.answers import ShownAccess, ShownGateWallets
 from chalicelib.web.doors import Call, door
 from chalicelib.web.errors import denial
-
-routes = Blueprint(__name__)
+from chalicelib.web.gate_answers import ShownAccess, ShownGateWallets
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/access",
     summary="May the next call start?",

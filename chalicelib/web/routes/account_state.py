@@ -1,11 +1,9 @@
 """Accounts are paused, resumed and closed.
 
-Closing needs Stripe's SDK, which is imported where it is used: the gate shares this process, and must not wait for it.
+Closing needs Stripe's SDK, which is imported where it is used: pausing need not wait for it.
 """
 
 from typing import Any
-
-from chalice.app import Blueprint
 
 from chalicelib.flows.pause_account import set_paused
 from chalicelib.storage import accounts, wallets
@@ -16,14 +14,11 @@ from chalicelib.web.doors import Call, door
 from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 from chalicelib.web.show import show_sub_account, show_workspace
 
-routes = Blueprint(__name__)
-
 _WS, _SA = "/v1/workspaces/{workspace_id}", "/v1/sub-accounts/{sub_account_id}"
 Note = Call[account_requests.StatusNote]
 
 
 @door(
-    routes,
     "POST",
     f"{_SA}/pause",
     summary="Pause a sub-account",
@@ -36,7 +31,6 @@ def pause_sub_account(call: Note, sub_account_id: str) -> ShownSubAccount:
 
 
 @door(
-    routes,
     "POST",
     f"{_SA}/resume",
     summary="Resume a sub-account",
@@ -49,7 +43,6 @@ def resume_sub_account(call: Note, sub_account_id: str) -> ShownSubAccount:
 
 
 @door(
-    routes,
     "POST",
     f"{_WS}/pause",
     summary="Pause a workspace",
@@ -62,7 +55,6 @@ def pause_workspace(call: Note, workspace_id: str) -> ShownWorkspace:
 
 
 @door(
-    routes,
     "POST",
     f"{_WS}/resume",
     summary="Resume a workspace",
@@ -75,7 +67,6 @@ def resume_workspace(call: Note, workspace_id: str) -> ShownWorkspace:
 
 
 @door(
-    routes,
     "POST",
     f"{_SA}/close",
     summary="Close a sub-account",

@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint
-
 from chalicelib.clock import now_ms
 from chalicelib.domain.errors import Invalid
 from chalicelib.flows import configure
@@ -14,13 +12,10 @@ from chalicelib.web.answers import ListOf, ShownSubAccount, ShownVoiceAgent, Sho
 from chalicelib.web.doors import Call, door
 from chalicelib.web.show import show_sub_account, show_workspace
 
-routes = Blueprint(__name__)
-
 YEAR_MS = 366 * 86_400_000
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces",
     summary="Create a workspace",
@@ -35,14 +30,13 @@ def create_workspace(call: Call[requests.NewWorkspace]) -> ShownWorkspace:
     return show_workspace(made)
 
 
-@door(routes, "GET", "/v1/workspaces/{workspace_id}", summary="Read a workspace", answers=ShownWorkspace)
+@door("GET", "/v1/workspaces/{workspace_id}", summary="Read a workspace", answers=ShownWorkspace)
 def read_workspace(call: Call[None], workspace_id: str) -> ShownWorkspace:
     """The workspace with its cost, now and before."""
     return show_workspace(accounts.get_workspace(workspace_id))
 
 
 @door(
-    routes,
     "PUT",
     "/v1/workspaces/{workspace_id}/cost",
     summary="Set what the platform charges a workspace",
@@ -56,7 +50,6 @@ def set_cost(call: Call[requests.Cost], workspace_id: str) -> ShownWorkspace:
 
 
 @door(
-    routes,
     "PUT",
     "/v1/workspaces/{workspace_id}/top-up-limits",
     summary="Set how much one top-up may come to",
@@ -70,7 +63,6 @@ def set_top_up_limits(call: Call[requests.NewTopUpLimits], workspace_id: str) ->
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/sub-accounts",
     summary="Create a sub-account",
@@ -86,7 +78,6 @@ def create_sub_account(call: Call[requests.NewSubAccount], workspace_id: str) ->
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/sub-accounts",
     summary="List a workspace's sub-accounts",
@@ -101,14 +92,13 @@ def list_sub_accounts(call: Call[None], workspace_id: str) -> ListOf[ShownSubAcc
     return ListOf[ShownSubAccount](data=[show_sub_account(each) for each in found], has_more=has_more)
 
 
-@door(routes, "GET", "/v1/sub-accounts/{sub_account_id}", summary="Read a sub-account", answers=ShownSubAccount)
+@door("GET", "/v1/sub-accounts/{sub_account_id}", summary="Read a sub-account", answers=ShownSubAccount)
 def read_sub_account(call: Call[None], sub_account_id: str) -> ShownSubAccount:
     """The sub-account with its re-billing, now and before."""
     return show_sub_account(accounts.get_sub_account(sub_account_id))
 
 
 @door(
-    routes,
     "PUT",
     "/v1/sub-accounts/{sub_account_id}/rebilling",
     summary="Set re-billing and its prices",
@@ -124,7 +114,6 @@ def set_rebilling(call: Call[requests.Rebilling], sub_account_id: str) -> ShownS
 
 
 @door(
-    routes,
     "PUT",
     "/v1/sub-accounts/{sub_account_id}/voice-agents/{provider}/{agent_id}",
     summary="Say whose calls a voice agent's are",

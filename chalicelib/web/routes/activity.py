@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint
-
 from chalicelib.flows import tell, watch_balances
 from chalicelib.storage import accounts, activity, wallets
 from chalicelib.web import requests
@@ -11,11 +9,8 @@ from chalicelib.web.answers import ListOf, ShownNewWebhookEndpoint, ShownNotice,
 from chalicelib.web.doors import Call, door
 from chalicelib.web.show import show_new_webhook_endpoint, show_notice, show_notice_levels, show_webhook_endpoint
 
-routes = Blueprint(__name__)
-
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/activity",
     summary="What happened to a workspace's wallet",
@@ -29,7 +24,6 @@ def list_workspace_activity(call: Call[None], workspace_id: str) -> ListOf[Shown
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/activity",
     summary="What happened to a sub-account's wallet",
@@ -48,7 +42,6 @@ def _notices(owner_id: str, page: requests.NoticePage) -> ListOf[ShownNotice]:
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/wallet/notice-levels",
     summary="At which balances a workspace is told",
@@ -61,7 +54,6 @@ def read_workspace_notice_levels(call: Call[None], workspace_id: str) -> ShownNo
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet/notice-levels",
     summary="At which balances a sub-account is told",
@@ -74,7 +66,6 @@ def read_sub_account_notice_levels(call: Call[None], sub_account_id: str) -> Sho
 
 
 @door(
-    routes,
     "PUT",
     "/v1/workspaces/{workspace_id}/wallet/notice-levels",
     summary="Set at which balances a workspace is told",
@@ -90,7 +81,6 @@ def set_workspace_notice_levels(call: Call[requests.NoticeLevels], workspace_id:
 
 
 @door(
-    routes,
     "PUT",
     "/v1/sub-accounts/{sub_account_id}/wallet/notice-levels",
     summary="Set at which balances a sub-account is told",
@@ -106,7 +96,6 @@ def set_sub_account_notice_levels(call: Call[requests.NoticeLevels], sub_account
 
 
 @door(
-    routes,
     "POST",
     "/v1/webhook-endpoints",
     summary="Hear of notices by webhook",
@@ -122,7 +111,6 @@ def create_webhook_endpoint(call: Call[requests.NewWebhookEndpoint]) -> ShownNew
 
 
 @door(
-    routes,
     "GET",
     "/v1/webhook-endpoints",
     summary="List the webhook endpoints",
@@ -134,7 +122,6 @@ def list_webhook_endpoints(call: Call[None]) -> ListOf[ShownWebhookEndpoint]:
 
 
 @door(
-    routes,
     "DELETE",
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Delete a webhook endpoint",
@@ -146,7 +133,6 @@ def delete_webhook_endpoint(call: Call[None], endpoint_id: str) -> ShownWebhookE
 
 
 @door(
-    routes,
     "POST",
     "/v1/webhook-endpoints/{endpoint_id}/enable",
     summary="Switch a webhook endpoint on again",

@@ -2,16 +2,14 @@
 
 from typing import Any, Literal
 
-from chalice.app import Blueprint
 from pydantic import ConfigDict, Field
 
 from chalicelib.clock import rfc3339
 from chalicelib.storage import accounts, audit
 from chalicelib.web.answers import ListOf
 from chalicelib.web.doors import Call, door
-from chalicelib.web.fields import AnswerModel, Count, RequestModel
-
-routes = Blueprint(__name__)
+from chalicelib.web.fields import Count
+from chalicelib.web.models import AnswerModel, RequestModel
 
 
 class ChangePage(RequestModel):
@@ -41,7 +39,6 @@ class ShownChange(AnswerModel):
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/audit",
     summary="Who changed which setting of a workspace",
@@ -55,7 +52,6 @@ def list_workspace_changes(call: Call[None], workspace_id: str) -> ListOf[ShownC
 
 
 @door(
-    routes,
     "GET",
     "/v1/audit",
     summary="Who changed which setting of the platform",

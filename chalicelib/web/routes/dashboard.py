@@ -4,27 +4,24 @@ from http import HTTPStatus
 from importlib.resources import files
 from urllib.parse import parse_qsl
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.web.doors import Call, door
-
-routes = Blueprint(__name__)
 
 MOST_FORM_BYTES = 20_000
 _STATIC = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
 
-@door(routes, "GET", "/dashboard", summary="A page of the dashboard", answers="text/html", needs_key=False)
+@door("GET", "/dashboard", summary="A page of the dashboard", answers="text/html", needs_key=False)
 def show_page(call: Call[None]) -> Response:
     """`page` says which: rebilling, accounts, billing, charge, settings. Without one: the first that is yours."""
-    from chalicelib.web.dashboard import entrance  # the gate shares this process, and shows no page
+    from chalicelib.web.dashboard import entrance  # a style sheet needs none of it
 
     return entrance.show(call)
 
 
 @door(
-    routes,
     "POST",
     "/dashboard/{action}",
     summary="A form of the dashboard",
@@ -44,7 +41,6 @@ def send_form(call: Call[None], action: str) -> Response:
 
 
 @door(
-    routes,
     "GET",
     "/static/{name}",
     summary="A file of the dashboard's pages",

@@ -2,15 +2,12 @@
 
 from importlib.resources import files
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.settings import VERSION
 from chalicelib.web.answers import Health
 from chalicelib.web.doors import Call, as_json, door
-from chalicelib.web.openapi import describe
-
-routes = Blueprint(__name__)
 
 # Swagger UI as the Powertools wheel carries it: read as files, because importing its package would cost a cold start.
 _SWAGGER = "event_handler/openapi/swagger_ui"
@@ -27,27 +24,27 @@ _POLICY = (
 )
 
 
-@door(routes, "GET", "/healthz", summary="Is it alive?", answers=Health, needs_key=False)
+@door("GET", "/healthz", summary="Is it alive?", answers=Health, needs_key=False)
 def read_health(call: Call[None]) -> Health:
     """Alive, and which version. Says nothing of the store: the gate's 503 does."""
     return Health(version=VERSION)
 
 
-@door(routes, "GET", "/openapi.json", summary="This description", answers="application/json", needs_key=False)
+@door("GET", "/openapi.json", summary="This description", answers="application/json", needs_key=False)
 def read_description(call: Call[None]) -> Response:
     """OpenAPI 3.1, made from the routes that are served."""
+    from chalicelib.web.openapi import describe  # it loads every door, this one too
+
     return as_json(describe(call.base_url))
 
 
-@door(routes, "GET", "/docs", summary="This description, to read", answers="text/html", needs_key=False)
+@door("GET", "/docs", summary="This description, to read", answers="text/html", needs_key=False)
 def read_docs(call: Call[None]) -> Response:
     """Swagger UI over `/openapi.json`."""
     return Response(_PAGE, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _POLICY})
 
 
-@door(
-    routes, "GET", "/docs/{asset}", summary="A part of the page", answers="text/javascript, text/css", needs_key=False
-)
+@door("GET", "/docs/{asset}", summary="A part of the page", answers="text/javascript, text/css", needs_key=False)
 def read_docs_asset(call: Call[None], asset: str) -> Response:
     """Swagger UI's own files."""
     if asset == "start.js":

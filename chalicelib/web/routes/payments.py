@@ -1,13 +1,14 @@
 """Stripe: connect, top up, save a card; where the browser comes back to, and where Stripe's events arrive.
 
-The flows are imported where they are used: the gate shares this process, and must not wait for Stripe's SDK.
+The flows are imported where they are used: who lifts a hold must not wait for Stripe's SDK.
 """
 
 import re
 from http import HTTPStatus
 from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.accounts import SubAccount, Workspace
 from chalicelib.domain.errors import AccessLost, Conflict, Invalid, NotFound, OutcomeUnknown
@@ -23,8 +24,6 @@ from chalicelib.web.owner_doors import Owner, owner_door
 from chalicelib.web.pages import message_page
 from chalicelib.web.show import show_connection, show_top_up, show_wallet
 
-routes = Blueprint(__name__)
-
 BROWSER_COOKIE = "rebill_connect"
 COOKIE_SECONDS = 600
 _OWNER_ID = re.compile(r"(ws|sa)_[a-z0-9_]{1,60}", re.ASCII)
@@ -37,7 +36,6 @@ _SAID = {
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/stripe/connect",
     summary="Start to connect a Stripe account",
@@ -52,9 +50,7 @@ def connect_stripe(call: Call[requests.NewStripeConnection], workspace_id: str) 
     return ShownLink(url=flow.begin(workspace_id, call.body.user, call.base_url))
 
 
-@door(
-    routes, "GET", "/v1/workspaces/{workspace_id}/stripe", summary="Read the Stripe connection", answers=ShownConnection
-)
+@door("GET", "/v1/workspaces/{workspace_id}/stripe", summary="Read the Stripe connection", answers=ShownConnection)
 def read_stripe(call: Call[None], workspace_id: str) -> ShownConnection:
     """Which account is connected, in which mode, and whether it takes payments."""
     from chalicelib.flows import connect_stripe as flow
@@ -63,7 +59,6 @@ def read_stripe(call: Call[None], workspace_id: str) -> ShownConnection:
 
 
 @door(
-    routes,
     "DELETE",
     "/v1/workspaces/{workspace_id}/stripe",
     summary="Disconnect the Stripe account",
@@ -77,7 +72,6 @@ def disconnect_stripe(call: Call[None], workspace_id: str) -> ShownConnection:
 
 
 @door(
-    routes,
     "GET",
     "/oauth/stripe/start",
     summary="Go on to Stripe",
@@ -95,13 +89,13 @@ def start_oauth(call: Call[None]) -> Response:
     except Conflict as refused:
         return message_page("This link does not work", refused.detail, status=HTTPStatus.BAD_REQUEST)
     secure = "; Secure" if call.base_url.startswith("https:") else ""
-    cookie = f"{BROWSER_COOKIE}={browser}; Path=/oauth/stripe; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+    path = f"{urlsplit(call.base_url).path}/oauth/stripe"  # a stage without a domain of its own has its name in front
+    cookie = f"{BROWSER_COOKIE}={browser}; Path={path}; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{secure}"
     headers: dict[str, str | list[str]] = {"Location": url, "Set-Cookie": cookie, "Content-Type": "text/html"}
     return Response("", headers, HTTPStatus.SEE_OTHER.value)
 
 
 @door(
-    routes,
     "GET",
     "/oauth/stripe/callback",
     summary="Come back from Stripe",
@@ -114,13 +108,14 @@ def finish_oauth(call: Call[None]) -> Response:
     from chalicelib.flows import connect_stripe as flow
 
     cookie = SimpleCookie(call.headers.get("cookie", "")).get(BROWSER_COOKIE)
+    back = ("Back to the dashboard", f"{call.base_url}/dashboard?page=rebilling")
     try:
         made, user = flow.finish(call.query, cookie.value if cookie else "")
     except OutcomeUnknown:
         again = "Stripe gave no answer, so nothing was linked. Start again from your workspace."
-        return message_page("Stripe is not connected", again, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return message_page("Stripe is not connected", again, link=back, status=HTTPStatus.SERVICE_UNAVAILABLE)
     except (AccessLost, Conflict, Invalid, NotFound) as refused:
-        return message_page("Stripe is not connected", refused.detail, status=HTTPStatus.BAD_REQUEST)
+        return message_page("Stripe is not connected", refused.detail, link=back, status=HTTPStatus.BAD_REQUEST)
     shown = show_connection(made)
     audit.record(
         Person(user, made.workspace_id, ""),
@@ -130,11 +125,10 @@ def finish_oauth(call: Call[None]) -> Response:
         shown.model_dump(mode="json"),
     )
     facts = (("Account", made.account_name), ("Mode", shown.mode), ("Payments", _enabled(made)))
-    return message_page("Stripe is connected", "Your clients' payments go to this account.", facts)
+    return message_page("Stripe is connected", "Your clients' payments go to this account.", facts, back)
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/wallet/top-ups",
     summary="Buy balance for a workspace",
@@ -149,7 +143,6 @@ def top_up_workspace(call: Call[requests.NewTopUp], workspace_id: str) -> ShownT
 
 
 @door(
-    routes,
     "POST",
     "/v1/sub-accounts/{sub_account_id}/wallet/top-ups",
     summary="Buy balance for a sub-account",
@@ -164,7 +157,6 @@ def top_up_sub_account(call: Call[requests.NewTopUp], sub_account_id: str) -> Sh
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/wallet/top-ups/{top_up_id}",
     summary="What became of a workspace's top-up",
@@ -176,7 +168,6 @@ def read_workspace_top_up(call: Call[None], workspace_id: str, top_up_id: str) -
 
 
 @door(
-    routes,
     "GET",
     "/v1/sub-accounts/{sub_account_id}/wallet/top-ups/{top_up_id}",
     summary="What became of a sub-account's top-up",
@@ -188,7 +179,6 @@ def read_sub_account_top_up(call: Call[None], sub_account_id: str, top_up_id: st
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/wallet/payment-method",
     summary="Save a workspace's card",
@@ -202,7 +192,6 @@ def save_workspace_card(call: Call[None], workspace_id: str) -> ShownLink:
 
 
 @door(
-    routes,
     "POST",
     "/v1/sub-accounts/{sub_account_id}/wallet/payment-method",
     summary="Save a sub-account's card",
@@ -216,7 +205,6 @@ def save_sub_account_card(call: Call[None], sub_account_id: str) -> ShownLink:
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/wallet/portal",
     summary="Open Stripe's page for a workspace's cards and receipts",
@@ -229,7 +217,6 @@ def open_workspace_portal(call: Call[None], workspace_id: str) -> ShownLink:
 
 
 @door(
-    routes,
     "POST",
     "/v1/sub-accounts/{sub_account_id}/wallet/portal",
     summary="Open Stripe's page for a sub-account's cards and receipts",
@@ -242,7 +229,6 @@ def open_sub_account_portal(call: Call[None], sub_account_id: str) -> ShownLink:
 
 
 @owner_door(
-    routes,
     "DELETE",
     "/wallet/refill-hold",
     summary="Lift a dispute's hold on a {owner}'s refills",
@@ -260,7 +246,6 @@ def lift_refill_hold(call: Call[None], owner: Owner) -> ShownWallet:
 
 
 @door(
-    routes,
     "GET",
     "/payments/return",
     summary="Come back from a payment page",
@@ -284,7 +269,6 @@ def return_from_payment(call: Call[None]) -> Response:
 
 
 @door(
-    routes,
     "POST",
     "/webhooks/stripe",
     summary="Receive the platform account's events",
@@ -299,7 +283,6 @@ def receive_stripe(call: Call[None]) -> Received:
 
 
 @door(
-    routes,
     "POST",
     "/webhooks/stripe/connect",
     summary="Receive connected accounts' events",

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.clock import rfc3339
 from chalicelib.domain.errors import Unauthenticated
@@ -15,20 +15,17 @@ from chalicelib.web.callers import SESSION_COOKIE, caller_of
 from chalicelib.web.doors import Call, door
 from chalicelib.web.pages import message_page
 
-routes = Blueprint(__name__)
-
 _PEOPLE = "/v1/workspaces/{workspace_id}/people"
 _USERS = "/v1/sub-accounts/{sub_account_id}/authorized-users"
 
 
-@door(routes, "GET", _PEOPLE, summary="List a workspace's people", answers=ListOf[ShownPerson])
+@door("GET", _PEOPLE, summary="List a workspace's people", answers=ListOf[ShownPerson])
 def list_people(call: Call[None], workspace_id: str) -> ListOf[ShownPerson]:
     """Everybody with a role in the workspace, by e-mail address."""
     return _people(workspace_id)
 
 
 @door(
-    routes,
     "PUT",
     f"{_PEOPLE}/{{email}}",
     summary="Give a person a role in a workspace",
@@ -42,20 +39,20 @@ def set_person(call: Call[requests.PersonRole], workspace_id: str, email: str) -
     return ShownPerson(email=email, role=call.body.role)
 
 
-@door(routes, "DELETE", f"{_PEOPLE}/{{email}}", summary="Take a person out of a workspace", answers=ListOf[ShownPerson])
+@door("DELETE", f"{_PEOPLE}/{{email}}", summary="Take a person out of a workspace", answers=ListOf[ShownPerson])
 def remove_person(call: Call[None], workspace_id: str, email: str) -> ListOf[ShownPerson]:
     """From the next request on. Answers who is left. The last owner stays."""
     manage_people.remove_person(workspace_id, email_of(email))
     return _people(workspace_id)
 
 
-@door(routes, "GET", _USERS, summary="List a sub-account's authorized users", answers=ListOf[ShownUser])
+@door("GET", _USERS, summary="List a sub-account's authorized users", answers=ListOf[ShownUser])
 def list_users(call: Call[None], sub_account_id: str) -> ListOf[ShownUser]:
     """Who sees the sub-account's Billing tab."""
     return _users(sub_account_id)
 
 
-@door(routes, "PUT", f"{_USERS}/{{email}}", summary="Authorize a user of a sub-account", answers=ShownUser)
+@door("PUT", f"{_USERS}/{{email}}", summary="Authorize a user of a sub-account", answers=ShownUser)
 def authorize_user(call: Call[None], sub_account_id: str, email: str) -> ShownUser:
     """They see the Billing tab, add balance, save a card and set refills. Saying it twice does no harm."""
     email = email_of(email)
@@ -63,7 +60,7 @@ def authorize_user(call: Call[None], sub_account_id: str, email: str) -> ShownUs
     return ShownUser(email=email)
 
 
-@door(routes, "DELETE", f"{_USERS}/{{email}}", summary="Remove an authorized user", answers=ListOf[ShownUser])
+@door("DELETE", f"{_USERS}/{{email}}", summary="Remove an authorized user", answers=ListOf[ShownUser])
 def remove_user(call: Call[None], sub_account_id: str, email: str) -> ListOf[ShownUser]:
     """From the next request on. Answers who is left."""
     manage_people.remove_user(accounts.get_sub_account(sub_account_id), email_of(email))
@@ -71,7 +68,6 @@ def remove_user(call: Call[None], sub_account_id: str, email: str) -> ListOf[Sho
 
 
 @door(
-    routes,
     "POST",
     "/v1/dashboard-sessions",
     summary="Let a person into the dashboard",
@@ -89,7 +85,6 @@ def open_dashboard(call: Call[requests.NewDashboardSession]) -> ShownLink:
 
 
 @door(
-    routes,
     "POST",
     "/v1/dashboard-sessions/redeem",
     summary="Turn a dashboard link's token into a session",
@@ -109,7 +104,6 @@ def redeem_link(call: Call[requests.LinkToken]) -> ShownSession:
 
 
 @door(
-    routes,
     "GET",
     "/v1/session",
     summary="Who am I?",
@@ -123,7 +117,6 @@ def read_session(call: Call[None]) -> ShownSession:
 
 
 @door(
-    routes,
     "DELETE",
     "/v1/session",
     summary="Sign out",
@@ -141,7 +134,6 @@ def sign_out(call: Call[None]) -> ShownSession:
 
 
 @door(
-    routes,
     "GET",
     "/dashboard/enter",
     summary="Come in by a one-time link",

@@ -1,12 +1,12 @@
 """Automatic refills: the rule of a wallet, how it stands, "try again", and the switch that stops them all.
 
-What needs Stripe's SDK is imported where it is used: the gate shares this process, and must not wait for it.
+What needs Stripe's SDK is imported where it is used: who only looks at a rule must not wait for it.
 """
 
 from http import HTTPStatus
 from typing import Any
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.domain.errors import RebillError, Unavailable
 from chalicelib.domain.people import named
@@ -20,20 +20,17 @@ from chalicelib.web.owner_doors import Owner, owner_door
 from chalicelib.web.pages import message_page
 from chalicelib.web.show import show_refill_rule, show_refill_switch
 
-routes = Blueprint(__name__)
-
 RULE = "/wallet/refill-rule"
 ALL_SWITCH, WORKSPACE_SWITCH = "/v1/refill-switch", "/v1/workspaces/{workspace_id}/refill-switch"
 
 
-@owner_door(routes, "GET", RULE, summary="Read a {owner}'s refill rule", answers=ShownRefillRule)
+@owner_door("GET", RULE, summary="Read a {owner}'s refill rule", answers=ShownRefillRule)
 def read_refill_rule(call: Call[None], owner: Owner) -> ShownRefillRule:
     """When the wallet refills itself and by how much, how that stands, and what has stopped it."""
     return _show(call, owner)
 
 
 @owner_door(
-    routes,
     "PUT",
     RULE,
     summary="Set a {owner}'s refill rule",
@@ -49,7 +46,7 @@ def set_refill_rule(call: Call[requests.NewRefillRule], owner: Owner) -> ShownRe
     return _show(call, owner)
 
 
-@owner_door(routes, "POST", f"{RULE}/retry", summary="Try a {owner}'s refills again", answers=ShownRefillRule)
+@owner_door("POST", f"{RULE}/retry", summary="Try a {owner}'s refills again", answers=ShownRefillRule)
 def retry_refill(call: Call[None], owner: Owner) -> ShownRefillRule:
     """After a decline, or whatever else stopped them. A card that its bank refused for good is not asked again."""
     from chalicelib.flows.wake_refills import try_again
@@ -59,7 +56,6 @@ def retry_refill(call: Call[None], owner: Owner) -> ShownRefillRule:
 
 
 @owner_door(
-    routes,
     "POST",
     "/wallet/backup-payment-method",
     summary="Save a {owner}'s backup card",
@@ -79,14 +75,13 @@ def _show(call: Call[Any], owner: Owner) -> ShownRefillRule:
     return show_refill_rule(refills.get_standing(owner.id), wallet.currency, call.base_url)
 
 
-@door(routes, "GET", ALL_SWITCH, summary="Read the switch of all refills", answers=ShownRefillSwitch)
+@door("GET", ALL_SWITCH, summary="Read the switch of all refills", answers=ShownRefillSwitch)
 def read_refill_switch(call: Call[None]) -> ShownRefillSwitch:
     """Whether refills are stopped for everybody, by whom and why."""
     return show_refill_switch(refill_switch.get_switch(EVERYBODY))
 
 
 @door(
-    routes,
     "PUT",
     ALL_SWITCH,
     summary="Stop all refills, or let them go on",
@@ -98,14 +93,13 @@ def set_all_refills(call: Call[requests.RefillSwitch]) -> ShownRefillSwitch:
     return _switch(call, EVERYBODY)
 
 
-@door(routes, "GET", WORKSPACE_SWITCH, summary="Read the switch of a workspace's refills", answers=ShownRefillSwitch)
+@door("GET", WORKSPACE_SWITCH, summary="Read the switch of a workspace's refills", answers=ShownRefillSwitch)
 def read_workspace_switch(call: Call[None], workspace_id: str) -> ShownRefillSwitch:
     """Whether refills of the workspace and its sub-accounts are stopped, by whom and why."""
     return show_refill_switch(refill_switch.get_switch(accounts.get_workspace(workspace_id).id))
 
 
 @door(
-    routes,
     "PUT",
     WORKSPACE_SWITCH,
     summary="Stop a workspace's refills, or let them go on",
@@ -125,7 +119,6 @@ def _switch(call: Call[requests.RefillSwitch], scope: str) -> ShownRefillSwitch:
 
 
 @door(
-    routes,
     "GET",
     "/payments/action",
     summary="Confirm a payment that a bank wants confirmed",

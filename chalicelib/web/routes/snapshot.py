@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint
-
 from chalicelib.flows import apply_snapshot
 from chalicelib.flows.set_snapshot import set_snapshot
 from chalicelib.storage import accounts, snapshots
@@ -20,19 +18,16 @@ from chalicelib.web.account_answers import (
 from chalicelib.web.doors import Call, door
 from chalicelib.web.idempotency import IDEMPOTENCY_HEADER, idempotency_key
 
-routes = Blueprint(__name__)
-
 SNAPSHOT = "/v1/workspaces/{workspace_id}/snapshot"
 
 
-@door(routes, "GET", SNAPSHOT, summary="Read the snapshot for new sub-accounts", answers=ShownSnapshot)
+@door("GET", SNAPSHOT, summary="Read the snapshot for new sub-accounts", answers=ShownSnapshot)
 def read_snapshot(call: Call[None], workspace_id: str) -> ShownSnapshot:
     """What new sub-accounts begin with, as it is now."""
     return show_snapshot(snapshots.get_snapshot(accounts.get_workspace(workspace_id).id))
 
 
 @door(
-    routes,
     "PUT",
     SNAPSHOT,
     summary="Set the snapshot for new sub-accounts",
@@ -48,7 +43,6 @@ def put_snapshot(call: Call[account_requests.NewSnapshot], workspace_id: str) ->
 
 
 @door(
-    routes,
     "POST",
     f"{SNAPSHOT}/preview",
     summary="See what applying the snapshot would change",
@@ -61,7 +55,6 @@ def preview_snapshot(call: Call[account_requests.SnapshotPreview], workspace_id:
 
 
 @door(
-    routes,
     "POST",
     f"{SNAPSHOT}/apply",
     summary="Apply the snapshot to sub-accounts that exist",
@@ -80,7 +73,6 @@ def apply(call: Call[account_requests.NewSnapshotApplication], workspace_id: str
 
 
 @door(
-    routes,
     "GET",
     f"{SNAPSHOT}/applications/{{application_id}}",
     summary="What became of an application of the snapshot",
@@ -93,7 +85,6 @@ def read_application(call: Call[None], workspace_id: str, application_id: str) -
 
 
 @door(
-    routes,
     "POST",
     f"{SNAPSHOT}/applications/{{application_id}}/undo",
     summary="Undo an application of the snapshot",

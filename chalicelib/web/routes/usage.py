@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint
-
 from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.people import Person
 from chalicelib.domain.usage import Status
@@ -14,11 +12,8 @@ from chalicelib.web.answers import ListOf, ShownUsageEvent, ShownWaitingEvent
 from chalicelib.web.doors import Call, door
 from chalicelib.web.show import show_queued, show_usage_event
 
-routes = Blueprint(__name__)
-
 
 @door(
-    routes,
     "POST",
     "/v1/usage-events",
     summary="Report usage",
@@ -35,7 +30,6 @@ def report_usage(call: Call[None]) -> ListOf[ShownUsageEvent]:
 
 
 @door(
-    routes,
     "GET",
     "/v1/usage-events/{source}/{event_id}",
     summary="What became of a usage event",
@@ -57,7 +51,6 @@ def read_usage_event(call: Call[None], source: str, event_id: str) -> ShownUsage
 
 
 @door(
-    routes,
     "GET",
     "/v1/workspaces/{workspace_id}/usage-events",
     summary="Usage events that wait for a person",

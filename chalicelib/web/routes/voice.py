@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
 from chalicelib.flows.configure import create_endpoint
 from chalicelib.flows.ingest_usage import ingest_delivery
@@ -12,13 +12,10 @@ from chalicelib.web.answers import ListOf, ShownUsageEvent, ShownVoiceEndpoint
 from chalicelib.web.doors import Call, door, public_url
 from chalicelib.web.show import show_endpoint, show_queued
 
-routes = Blueprint(__name__)
-
 MOST_WEBHOOK_BYTES = 5_000_000  # an end-of-call report carries the whole transcript; a Lambda takes 6 MB
 
 
 @door(
-    routes,
     "POST",
     "/v1/workspaces/{workspace_id}/voice-endpoints",
     summary="Create a webhook address for a voice platform",
@@ -28,12 +25,11 @@ MOST_WEBHOOK_BYTES = 5_000_000  # an end-of-call report carries the whole transc
 )
 def create_voice_endpoint(call: Call[requests.NewVoiceEndpoint], workspace_id: str) -> ShownVoiceEndpoint:
     """Paste `url` into the platform. The secret is what it signs with: yours where it brings one, else made here."""
-    endpoint = create_endpoint(workspace_id, call.body.provider, call.body.secret)
+    endpoint = create_endpoint(workspace_id, call.body.provider, call.body.secret, call.body.api_key)
     return show_endpoint(endpoint, call.base_url + _path(endpoint.provider, endpoint.id))
 
 
 @door(
-    routes,
     "POST",
     "/webhooks/voice/{provider}/{endpoint_id}",
     summary="Receive a voice platform's webhook",

@@ -20,6 +20,9 @@
       .map((row) => ({ at: Date.parse(row.dataset.x) / 1000, y: row.dataset.y.split("|") }))
       .sort((one, other) => one.at - other.at);
 
+  // A bar of nothing is no bar, not even a line.
+  const numberIn = (text, kind) => ((kind === "bar" || kind === "outline") && !Number(text) ? null : text ? Number(text) : null);
+
   const seriesOf = (label, kind, index, count, color) => {
     const side = count > 1 ? (index ? 1 : -1) : 0;
     const bars = () => uPlot.paths.bars({ size: [count > 1 ? 0.4 : 0.8, 24], align: side });
@@ -29,11 +32,26 @@
       width: kind === "mark" ? 0 : 1.5,
       dash: kind === "dash" ? [6, 4] : undefined,
       fill: kind === "bar" ? color : undefined,
-      paths: kind === "bar" || kind === "outline" ? bars() : kind === "mark" ? () => null : undefined,
+      // A balance stays what it is until the next entry.
+      paths: kind === "bar" || kind === "outline" ? bars() : kind === "mark" ? () => null : uPlot.paths.stepped({ align: 1 }),
       points: { show: kind === "mark", size: 8, fill: color },
       value: (_, number) => (number == null ? "–" : number.toFixed(2)),
     };
   };
+
+  const written = (form) => {
+    const format = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...form });
+    return (seconds) => format.format(seconds * 1000);
+  };
+  const day = written({ day: "numeric", month: "short" });
+  const time = written({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  // The axis: days, or hours with their day where it changes.
+  const moments = (_, splits, axis, space, step) =>
+    splits.map((at, index) => {
+      if (step >= 86_400) return day(at);
+      const clock = step < 60 ? time(at) : time(at).slice(0, 5);
+      return index && day(at) === day(splits[index - 1]) ? clock : `${clock}\n${day(at)}`;
+    });
 
   const draw = (place) => {
     const table = document.getElementById(place.dataset.picture);
@@ -58,15 +76,15 @@
           y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 0.01) * 1.05] },
         },
         axes: [
-          { ...axis, ...(days && { values: "{D} {MMM}", incrs: [1, 2, 7, 14].map((count) => count * 86400) }) },
+          { ...axis, values: moments, ...(days && { incrs: [1, 2, 7, 14].map((count) => count * 86_400) }) },
           { ...axis, size: 64, label: table.dataset.unit, labelSize: 20 },
         ],
         series: [
-          { label: "UTC", value: days ? "{D} {MMM} {YYYY}" : "{D} {MMM} {HH}:{mm}" },
+          { label: "UTC", value: days ? "{D} {MMM} {YYYY}" : "{D} {MMM} {YYYY}, {HH}:{mm}" },
           ...names.map((name, index) => seriesOf(name, kinds[index] || "line", index, bars, series[index % 3])),
         ],
       },
-      [rows.map((row) => row.at), ...names.map((_, index) => rows.map((row) => (row.y[index] ? Number(row.y[index]) : null)))],
+      [rows.map((row) => row.at), ...names.map((_, index) => rows.map((row) => numberIn(row.y[index], kinds[index])))],
       place,
     );
     const folds = document.querySelector(`[data-folds="${place.dataset.picture}"]`);
@@ -141,3 +159,17 @@ document.querySelectorAll("button[data-copies]").forEach((button) => {
     setTimeout(() => (button.textContent = words), 2000);
   });
 });
+
+/* A menu that is open closes with Escape, and with a click elsewhere. */
+(() => {
+  const close = (but) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(but)) menu.open = false;
+  };
+  addEventListener("click", (event) => close(event.target));
+  addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+})();
