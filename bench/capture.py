@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.write_units import Item, Table, Units, cancelled_units, item_size, read_units, write_units
-from chalicelib.storage.tables import AccountItem, DayTotalItem, EntryItem, WalletItem, connection
+from chalicelib.storage.tables import EntryItem, connection
 from local.template import client, resources
 
 WRITES = ("TransactWriteItems", "BatchWriteItem", "PutItem", "UpdateItem", "DeleteItem")
@@ -146,8 +146,7 @@ def _reported(parsed: dict[str, Any]) -> float:
 
 def our_clients() -> list[Any]:
     """Every botocore client through which the storage floor talks to the store."""
-    tables = (AccountItem, DayTotalItem, EntryItem, WalletItem)
-    return [connection().client, *(table._get_connection().connection.client for table in tables)]
+    return [connection().client]
 
 
 @contextmanager

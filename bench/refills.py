@@ -13,27 +13,19 @@ from typing import Any
 
 import stripe as sdk
 
-from bench.capture import WRITES, Watch, watching
+from bench.capture import WRITES, Watch, our_clients, watching
 from bench.refilling import DUE, Refilling
 from bench.report import Part, Step, Steps, Table, Verdict, spread
 from bench.write_units import READ_UNIT_BYTES, item_size
 from chalicelib.clock import now_ms
 from chalicelib.flows import refill_wallets
-from chalicelib.storage import refill_switch, tables, wallets
+from chalicelib.storage import refill_switch, wallets
 from chalicelib.storage.tables import WalletItem
 from local.pretend_stripe import PretendStripe
 
 USUAL_REFILLS_AN_HOUR = 10_000  # of this platform: the breaker has nothing to say
 PLENTY_SECONDS = 120.0
 SEARCHES = ("Query", "Scan")
-STORES = (
-    tables.AccountItem,
-    tables.ActivityItem,
-    tables.DayTotalItem,
-    tables.EntryItem,
-    tables.PaymentItem,
-    tables.WalletItem,
-)
 MOST_SLOWER = 2.0  # a tick that looked at every wallet would be ten thousand times as slow
 
 
@@ -178,8 +170,7 @@ def _watched_wallets() -> int:
 @contextmanager
 def _counting(endpoint_url: str, stage: str) -> Iterator[Cost]:
     """Count what is sent to the store and to Stripe, by one hand alone: the watch knows no calls that overlap."""
-    cost = Cost()
-    clients = [tables.connection().client, *(store._get_connection().connection.client for store in STORES)]
+    cost, clients = Cost(), our_clients()
     hands, refill_wallets.AT_ONCE = refill_wallets.AT_ONCE, 1
     request = sdk.RequestsClient.request
 

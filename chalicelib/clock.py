@@ -12,7 +12,7 @@ def now_ms() -> int:
 def rfc3339(at_ms: int) -> str:
     """A moment as RFC 3339 in UTC with milliseconds: `2026-11-22T18:35:00.000Z`."""
     moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return f"{moment.isoformat()[:19]}.{at_ms % 1000:03d}Z"
 
 
 def utc_day(at_ms: int) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 
 STRIPE_API, STRIPE_CONNECT = "https://api.stripe.com", "https://connect.stripe.com"
+VOICE_APIS = {"vapi": "https://api.vapi.ai", "retell": "https://api.retellai.com"}
 STRIPE_PARAMETERS = ("secret-key", "client-id", "webhook-secret", "connect-webhook-secret")
 # How long a changed key may go unnoticed, and how long a silent parameter store may hold up a request.
 PARAMETERS_SECONDS, PARAMETERS_TIMEOUT_SECONDS = 300, 2
@@ -27,11 +28,14 @@ class Settings:
     cover the URL (Twilio's) are checked against it. Empty means: the address that the request came in on.
 
     `email_from` is the sender of our e-mails, an address that SES has verified. Empty means: the platform writes them.
+
+    `handler` is the name under which Lambda calls this function, such as `app.tick`; empty anywhere else.
     """
 
     stage: str
     base_url: str
     email_from: str = ""
+    handler: str = ""
 
     def table_name(self, table: str) -> str:
         """The stage's name of one of our tables."""
@@ -72,7 +76,13 @@ def settings() -> Settings:
         stage=os.environ.get("REBILL_STAGE", "dev"),
         base_url=os.environ.get("REBILL_BASE_URL", "").rstrip("/"),
         email_from=os.environ.get("REBILL_EMAIL_FROM", "").strip(),
+        handler=os.environ.get("_HANDLER", ""),
     )
+
+
+def voice_api_address(provider: str) -> str:
+    """Where a voice platform lists its calls, without a slash at its end."""
+    return os.environ.get(f"REBILL_{provider.upper()}_API_ADDRESS", "").rstrip("/") or VOICE_APIS[provider]
 
 
 def stripe_settings() -> StripeSettings:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import runpy
 import shutil
 import signal
 import sys
@@ -155,6 +156,8 @@ def main() -> None:
     """Run, then leave nothing behind: no folder, and no thread that waits for a Lambda to finish."""
     # Ctrl-C reaches the whole group of processes: the parent decides, and we end when it does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Isolated, this process finds no file of ours by its name alone.
+    runpy.run_path(str(Path(__file__).with_name("ministack_index.py")))["install"]()
     try:
         with asyncio.Runner() as runner:
             runner.run(run(int(sys.argv[1])))

@@ -82,13 +82,17 @@ class SubAccount:
 
 @dataclass(frozen=True)
 class VoiceEndpoint:
-    """One webhook address of a workspace, with the secret that its platform signs with."""
+    """One webhook address of a workspace, with the secret that its platform signs with.
+
+    `api_key` is what the platform's own list of calls is read with; without one, lost webhooks are not looked for.
+    """
 
     id: str
     workspace_id: str
     provider: Provider
     secret: str
     created_at_ms: int
+    api_key: str | None = None
 
 
 def refuse_if_closed(sub_account: SubAccount) -> None:

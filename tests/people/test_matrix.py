@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.people import Role, Scope
-from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.doors import Door
+from chalicelib.web.every_door import DOORS
 from chalicelib.web.permissions import PERMITS
 from local.permits import table
 from tests.people.callers import COST, PEOPLE, Stage

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.doors import Door
+from chalicelib.web.every_door import DOORS
 from tests.people.callers import Stage, send
 from tests.web.examples import name_of
 

@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
 from chalicelib.settings import settings
-from chalicelib.web.doors import DOORS
+from chalicelib.web.every_door import DOORS
 from tests.aws import aws, queue_url
 from tests.web.examples import (
     BY_A_BROWSER,

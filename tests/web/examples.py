@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from chalicelib.clock import now_ms
 from chalicelib.gateways.voice.cloudevents import CloudEvent
-from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.doors import Door
+from chalicelib.web.every_door import DOORS
 from local.pretend_stripe import PretendStripe
 from local.pretend_stripe.account_objects import API_VERSION
 from local.pretend_stripe.deliveries import signature

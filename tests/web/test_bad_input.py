@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from chalicelib.gateways.voice.cloudevents import LARGEST_BATCH
-from chalicelib.web.doors import DOORS, Door
+from chalicelib.web.doors import Door
+from chalicelib.web.every_door import DOORS
 from tests.calls import call, moment
 from tests.web.checks import (
     CLIENTS_TOP_UP,

@@ -19,8 +19,9 @@ from chalicelib.flows import authenticate
 from chalicelib.storage import accounts
 from chalicelib.storage.api_keys import API_KEY
 from chalicelib.storage.tables import AccountItem
-from chalicelib.web.doors import DOORS, METHODS
 from chalicelib.web.errors import STATUS_OF
+from chalicelib.web.every_door import DOORS
+from chalicelib.web.routes import METHODS
 from local.pretend_stripe import PretendStripe
 from tests.calls import call
 from tests.web.examples import BY_A_BROWSER, Example, Scene, example, name_of, page_of, problem_of
