@@ -4,8 +4,11 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.template import client
 
@@ -20,8 +23,31 @@ class DeployError(RuntimeError):
     """CloudFormation gave up; the message is its reasons."""
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """A stage on MiniStack.
+
+    `base_url` is the API's address in the shape that AWS gives it, which browsers and curl find on this machine and
+    most programs do not; `local_url` is the same API by an address that everybody finds. Neither ends with a slash.
+    `names` has what CloudFormation calls each resource, by its name in the template.
+    """
+
+    base_url: str
+    local_url: str
+    names: Mapping[str, str]
+
+
 def deploy(endpoint_url: str, build: Path, stage: str = "dev") -> str:
-    """Create the stack and return the API's base URL, without a slash at its end."""
+    """Create the stack and return the API's local URL, without a slash at its end."""
+    return deploy_stage(endpoint_url, build, stage).local_url
+
+
+def deploy_stage(endpoint_url: str, build: Path, stage: str, **parameters: str) -> Deployed:
+    """Create the stack; `parameters` are the template's own, besides the stage.
+
+    Raises:
+        DeployError: CloudFormation could not.
+    """
     stack_name = f"rebill-{stage}"
     zip_key = _upload(endpoint_url, (build / "deployment.zip").read_bytes(), "zip")
     template = _with_code(json.loads((build / "sam.json").read_text()), f"s3://{BUCKET}/{zip_key}")
@@ -31,13 +57,20 @@ def deploy(endpoint_url: str, build: Path, stage: str = "dev") -> str:
     cloudformation.create_stack(
         StackName=stack_name,
         TemplateURL=f"{endpoint_url}/{BUCKET}/{template_key}",
-        Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value} for name, value in {"Stage": stage, **parameters}.items()
+        ],
         Capabilities=CAPABILITIES,
     )
     api_id = _wait_for(cloudformation, stack_name)["RestAPIId"]
     api = template["Resources"]["RestAPI"]["Properties"]
     _set_gateway_responses(client(endpoint_url, "apigateway"), api_id, api)
-    return f"{endpoint_url}/restapis/{api_id}/{api['StageName']}/_user_request_"
+    made = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
+    return Deployed(
+        base_url=f"http://{api_id}.execute-api.localhost:{urlsplit(endpoint_url).port}/{api['StageName']}",
+        local_url=f"{endpoint_url}/restapis/{api_id}/{api['StageName']}/_user_request_",
+        names={each["LogicalResourceId"]: each["PhysicalResourceId"] for each in made},
+    )
 
 
 def _upload(endpoint_url: str, content: bytes, kind: str) -> str:

@@ -5,6 +5,7 @@ The child ends with its parent, however that ends, and its state either lives in
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -13,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from local.template import ACCESS_KEY, REGION
 
 HOST = "127.0.0.1"
 PROCESS_FILE = Path(__file__).with_name("ministack_process.py")
+STRICT_PROCESS_FILE = Path(__file__).with_name("ministack_strict.py")
 START_TIMEOUT_SECONDS = 20.0
 STOP_TIMEOUT_SECONDS = 15.0
 POLL_SECONDS = 0.02
@@ -34,10 +37,22 @@ class StackError(RuntimeError):
 
 
 class Stack:
-    """One MiniStack. The address is known, and kept, from the start; ``state_dir=None`` keeps nothing."""
+    """One MiniStack. The address is known, and kept, from the start; ``state_dir=None`` keeps nothing.
 
-    def __init__(self, state_dir: Path | None = None, port: int = 0) -> None:
+    Strict, it enforces the rights of each Lambda's role, and its Lambdas import from their own zip alone.
+    ``lambda_environment`` is what every Lambda finds in its environment besides what the template gives it.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path | None = None,
+        port: int = 0,
+        strict: bool = False,
+        lambda_environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.state_dir = state_dir
+        self.strict = strict
+        self.lambda_environment = dict(lambda_environment or {})
         self.process: subprocess.Popen[bytes] | None = None
         self._listener: socket.socket | None = _bind(port)
         self.port: int = self._listener.getsockname()[1]
@@ -73,8 +88,11 @@ class Stack:
         self._folder = Path(tempfile.mkdtemp(prefix="rebill-stack-"))
         with self._listener as listener, self._log_file.open("wb") as log:
             # The child inherits the bound socket: nobody can take the port between our choice and its start.
+            command = [str(PROCESS_FILE), str(listener.fileno())]
+            if self.strict:
+                command = [str(STRICT_PROCESS_FILE), str(listener.fileno()), str(self._rights_file)]
             self.process = subprocess.Popen(
-                [sys.executable, "-I", str(PROCESS_FILE), str(listener.fileno())],
+                [sys.executable, "-I", *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -112,11 +130,23 @@ class Stack:
         """What MiniStack complained about since it started."""
         return self._log_file.read_text(errors="replace")
 
+    def decisions(self) -> list[dict[str, Any]]:
+        """What a strict stack has decided about the Lambdas' calls, in order: role, action, resource, allowed."""
+        lines = self._rights_file.read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
     @property
     def _log_file(self) -> Path:
+        return self._in_folder("ministack.log")
+
+    @property
+    def _rights_file(self) -> Path:
+        return self._in_folder("rights.jsonl")
+
+    def _in_folder(self, name: str) -> Path:
         if self._folder is None:
             raise StackError("MiniStack is not running")
-        return self._folder / "ministack.log"
+        return self._folder / name
 
     def _child_environment(self, folder: Path) -> dict[str, str]:
         environment = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
@@ -133,6 +163,7 @@ class Stack:
             "STATE_DIR": str(folder / "state"),
             # MiniStack stops containers that carry its label at every start: keep it off the user's Docker.
             "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
+            **self.lambda_environment,
         }
         if self.state_dir is not None:
             self.state_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One pretend Stripe for all tests of the HTTP surface; every scene begins on it anew."""
+"""One pretend Stripe for all tests of a file; every scene begins on it anew."""
 
 from collections.abc import Iterator
 
@@ -14,9 +14,9 @@ from tests.web.examples import Scene
 from tests.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pretend() -> Iterator[PretendStripe]:
-    """The pretend Stripe, which the product takes for Stripe."""
+    """The pretend Stripe, which the product takes for Stripe until another file's tests have their turn."""
     with PretendStripe() as server, addressed(server):
         yield server
 
