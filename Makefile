@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run stage test check contract lint types bench pictures package deploy doctor lock clean help
+.PHONY: run stage test rights check contract lint types bench pictures package deploy doctor lock clean help
 
 help: ## What there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ stage: .venv/ready ## What would go to AWS, deployed at home: Lambdas with their
 
 test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
+rights: .venv/ready ## On the deployed stage: every statement is taken out of every role, and must be missed (four minutes)
+	$(BIN)/python -m pytest tests/deployed/test_rights.py --every-right
 
 check: lint types test ## What CI runs: lint, types, house rules, tests
 

@@ -1,0 +1,29 @@
+"""What would go to AWS, packaged from these sources and deployed on a MiniStack of its own, once for each file.
+
+So the tests here are few, and each says many things: tests are handed out one by one, and a stage takes a while.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import package
+from local.stage import Stage, standing
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deployed") / "build"
+    package.package(folder, offline=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stage(build: Path) -> Iterator[Stage]:
+    with standing(build) as stage:
+        yield stage
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-right", action="store_true", help="Take every statement out of every role, one by one.")
