@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run stage test rights check contract lint types bench pictures package deploy doctor lock clean help
+.PHONY: run stage test deployed rights check contract lint types bench pictures package deploy doctor lock clean help
 
 help: ## What there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,12 +15,15 @@ stage: .venv/ready ## What would go to AWS, deployed at home: Lambdas with their
 	@$(BIN)/python -m local.stage
 
 test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --ignore tests/deployed
+
+deployed: .venv/ready ## The tests of what would go to AWS, on a stage of its own behind API Gateway (two minutes)
+	$(BIN)/python -m pytest tests/deployed
 
 rights: .venv/ready ## On the deployed stage: every statement is taken out of every role, and must be missed (four minutes)
 	$(BIN)/python -m pytest tests/deployed/test_rights.py --every-right
 
-check: lint types test ## What CI runs: lint, types, house rules, tests
+check: lint types test deployed ## What CI runs: lint, types, house rules, tests, and those of the deployed stage
 
 contract: .venv/ready ## The running product held against its /openapi.json, for about two minutes (SEED=1)
 	@$(BIN)/python -m local.contract

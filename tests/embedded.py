@@ -6,6 +6,7 @@ here: a test that has one starts a `Stack` of its own.
 """
 
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,20 @@ def reset() -> None:
     with _ask_one_at_a_time:
         for service in SERVICES.values():
             service.reset()
+
+
+def remember() -> bytes:
+    """All that is in our tables, queues and parameters now, for `go_back`."""
+    with _ask_one_at_a_time:
+        return pickle.dumps([service.get_state() for service in SERVICES.values()])
+
+
+def go_back(remembered: bytes) -> None:
+    """Everything is as it was then."""
+    reset()
+    with _ask_one_at_a_time:
+        for service, state in zip(SERVICES.values(), pickle.loads(remembered), strict=True):
+            service.load_persisted_state(state)
 
 
 def knows(headers: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """An agency's books after a busy day, a hand that writes into the store behind the product's back, and a look at it."""
 
+from copy import copy
 from typing import Any
 
 import stripe as sdk
@@ -30,6 +31,14 @@ class Bookkeeping:
         self.payment = self.buy(self.client, "25.00", "first-top-up")
         self.siblings_payment = self.buy(self.sibling, "30.00", "first-top-up")
         self.workspaces_payment = self.buy(self.workspace, "100.00", "first-top-up")
+
+    def again(self, paying: Paying) -> "Bookkeeping":
+        """The same day in another world that has gone back to its end."""
+        paying.world.api_key = self.world.api_key
+        books = copy(self)
+        books.paying, books.world, books.pretend = paying, paying.world, paying.pretend
+        books.refilling = self.refilling.again(paying)
+        return books
 
     def buy(self, owner: str, amount: str, key: str, settle: bool = True) -> str:
         """Somebody pays; the PaymentIntent. Without `settle` nobody tells us."""

@@ -1,14 +1,32 @@
 """An agency with clients that call, pay, refill, are given back to, and close: everything that books can hold."""
 
+from copy import deepcopy
+from typing import Any
+
 import pytest
 
 from chalicelib.flows import reconcile_books
+from tests import embedded
 from tests.payments.conftest import Paying, alarms, paying, pretend  # noqa: F401 - pytest finds fixtures by name
 from tests.reconcile.bookkeeping import Bookkeeping
+
+_remembered: list[tuple[Bookkeeping, bytes, Any]] = []
 
 
 @pytest.fixture
 def books(paying: Paying, monkeypatch: pytest.MonkeyPatch) -> Bookkeeping:  # noqa: F811 - a fixture asks for another
-    """The product with Stripe, and what this agency's day has written into its books."""
+    """The product with Stripe, and what this agency's day has written into its books: lived through once, and gone back
+    to for every other test.
+    """
     monkeypatch.setattr(reconcile_books, "PAUSE_SECONDS", 0.0)  # MiniStack's indexes do not lag
-    return Bookkeeping(paying)
+    if not _remembered:
+        books = Bookkeeping(paying)
+        _remembered.append((books, embedded.remember(), deepcopy(paying.pretend.control.state())))
+        return books
+    books, in_store, at_stripe = _remembered[0]
+    embedded.go_back(in_store)
+    for name, now in paying.pretend.control.state().items():
+        if isinstance(now, dict):
+            now.clear()
+            now.update(deepcopy(at_stripe[name]))
+    return books.again(paying)

@@ -24,6 +24,12 @@ class Refilling:
             self.world.credit(self.workspace, "1000.00")
         self._calls = 0
 
+    def again(self, paying: Paying) -> "Refilling":
+        """The same agency, in another world that has gone back to when it was made."""
+        other = Refilling(paying, self.workspace)
+        other._calls = self._calls
+        return other
+
     def client(self, card: str | None = GOOD, balance: str = "12.00", **rule: Any) -> str:
         """A client with some balance, a saved card and a rule."""
         owner = self.world.sub_account(self.workspace, "6.00")
