@@ -1,6 +1,7 @@
 """The gate: may the next call start, and for how long? A pure decision over two wallets."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from chalicelib.domain.accounts import AccountStatus, GatePolicy, SubAccount, Workspace
 from chalicelib.domain.errors import PriceMissing
@@ -119,8 +120,13 @@ def _affordable_seconds(wallet: Wallet, price: Price, cost: Price | None, policy
 
 def _can_start(wallet: Wallet, price: Price, cost: Price | None, policy: GatePolicy) -> bool:
     """Whether `_affordable_seconds` would find any: for that, the shortest call is enough to look at."""
-    shortest_micros = rate(_shortest_seconds(policy) * 1000, VOICE, price, 0, cost).amount_micros
-    return 0 < wallet.available_micros >= shortest_micros
+    return 0 < wallet.available_micros >= _call_micros(_shortest_seconds(policy), price, cost)
+
+
+@lru_cache(maxsize=1_000)
+def _call_micros(seconds: int, price: Price, cost: Price | None) -> int:
+    """What a call of that length costs. A page asks for the shortest call of a thousand clients at few prices."""
+    return rate(seconds * 1000, VOICE, price, 0, cost).amount_micros
 
 
 def _shortest_seconds(policy: GatePolicy) -> int:

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
 from botocore.parsers import JSONParser, ResponseParserFactory
 from pynamodb.connection import Connection
 
@@ -12,6 +13,7 @@ CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 4
 SEND_ATTEMPTS = 3
 MOST_CONNECTIONS = 32  # of all threads of this process
+USER_AGENT = f"rebill Botocore/{botocore.__version__}"  # botocore's own is put together twice for every request
 
 
 class _AsItIs(JSONParser):
@@ -32,6 +34,7 @@ class _Connection(Connection):
     def session(self) -> botocore.session.Session:
         found = super().session
         found.register_component("response_parser_factory", _Parsers())
+        found.set_default_client_config(Config(user_agent=USER_AGENT))
         return found
 
 

@@ -1,7 +1,6 @@
 """Entries and kept usage events as items: how each is keyed, written and read back."""
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
@@ -19,7 +18,7 @@ PRICE_MISSING = "price_missing"
 IS_NEW = "attribute_not_exists(pk) OR waits = :fingerprint"
 
 _LEGS = ("workspace_leg", "sub_account_leg")
-_NOTHING = dict.fromkeys(EntryItem.get_attributes())
+_Row: Any = type("_Row", (), dict.fromkeys(EntryItem.get_attributes()))  # what an item does not hold is None
 
 Values = dict[str, Any]  # text, integers, and None for what is left out
 
@@ -133,14 +132,12 @@ def _leg_to_text(leg: Leg) -> str:
 def row_from_raw(raw: dict[str, dict[str, str]]) -> Any:
     """What an item holds, under the names of an `EntryItem`: a statement has a thousand rows, and pynamodb's model of
     each would take longer than the store."""
-    values = {name: _value(name, kind, text) for name, typed in raw.items() for kind, text in typed.items()}
-    return SimpleNamespace(**{**_NOTHING, **values})
-
-
-def _value(name: str, kind: str, text: str) -> Any:
-    if kind == "N":
-        return int(text)
-    return json.loads(text) if name in _LEGS else text
+    row = _Row()
+    vars(row).update({name: int(typed["N"]) if "N" in typed else typed["S"] for name, typed in raw.items()})
+    for name in _LEGS:
+        if name in raw:
+            setattr(row, name, json.loads(raw[name]["S"]))
+    return row
 
 
 def entry_from_item(item: EntryItem) -> Entry:

@@ -4,7 +4,6 @@ A page reads a thousand of each: pynamodb's models would cost more time than the
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +12,7 @@ from chalicelib.domain.rating import RateCard
 from chalicelib.domain.wallet import Wallet
 from chalicelib.storage.batches import Raw, get_all
 from chalicelib.storage.cards import card_from_json
+from chalicelib.storage.items import together
 from chalicelib.storage.tables import AccountItem, WalletItem, connection, store_trouble_is_ours
 
 
@@ -28,8 +28,7 @@ class Client:
 
 def sub_accounts_of(workspace_id: str) -> list[SubAccount]:
     """Every sub-account of a workspace, in the order of their ids, without what was last said of its status."""
-    with store_trouble_is_ours():
-        return [_sub_account(workspace_id, raw) for raw in _account_items(workspace_id)]
+    return [_sub_account(workspace_id, raw) for raw in _account_items(workspace_id)]
 
 
 def clients_of(workspace_id: str) -> list[Client]:
@@ -38,28 +37,28 @@ def clients_of(workspace_id: str) -> list[Client]:
     Raises:
         Unavailable: the store did not answer in full.
     """
-    known = {each.id: each for each in sub_accounts_of(workspace_id)}
-    return [_client(known[raw["owner_id"]["S"]], raw) for raw in _wallet_items(list(known))]
+    found = _account_items(workspace_id)
+    table = WalletItem.Meta.table_name
+    with together() as reads:
+        wallets = reads.begin(get_all, [(table, {"owner_id": raw["sk"]}) for raw in found])
+        known = {raw["sk"]["S"]: _sub_account(workspace_id, raw) for raw in found}  # while the store looks for wallets
+    return [_client(known[raw["owner_id"]["S"]], raw) for raw in wallets.result().get(table, [])]
 
 
-def _account_items(workspace_id: str) -> Iterator[Raw]:
+def _account_items(workspace_id: str) -> list[Raw]:
     asked: Raw = {
         "TableName": AccountItem.Meta.table_name,
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
         "ExpressionAttributeValues": {":pk": {"S": workspace_id}, ":prefix": {"S": "sa_"}},
     }
+    found: list[Raw] = []
     while True:
-        answer: Raw = connection().dispatch("Query", asked)
-        yield from answer["Items"]
+        with store_trouble_is_ours():
+            answer: Raw = connection().dispatch("Query", asked)
+        found += answer["Items"]
         if "LastEvaluatedKey" not in answer:
-            return
+            return found
         asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def _wallet_items(owner_ids: list[str]) -> list[Raw]:
-    table = WalletItem.Meta.table_name
-    keys = [(table, {"owner_id": {"S": each}}) for each in owner_ids]
-    return get_all(keys).get(table, [])
 
 
 def _sub_account(workspace_id: str, raw: Raw) -> SubAccount:

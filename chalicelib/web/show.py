@@ -233,7 +233,8 @@ def show_connection(found: Connection) -> ShownConnection:
 
 
 def _show_usage(usage: UsageEvent, charge: Charge | None = None) -> ShownUsage:
-    shown = ShownUsage(
+    is_voice = usage.meter == VOICE
+    return ShownUsage(
         source=usage.source,
         id=usage.event_id,
         meter=usage.meter,
@@ -241,24 +242,31 @@ def _show_usage(usage: UsageEvent, charge: Charge | None = None) -> ShownUsage:
         answered_at=None if usage.answered_at_ms is None else rfc3339(usage.answered_at_ms),
         ended_at=None if usage.ended_at_ms is None else rfc3339(usage.ended_at_ms),
         outcome=usage.outcome,
+        quantity=None if is_voice else usage.quantity,
+        talk_seconds=_seconds(usage.quantity) if is_voice else None,
+        **(_show_price(usage.meter, charge) if charge else {}),
     )
-    if usage.meter != VOICE:
-        shown.quantity = usage.quantity
-    elif usage.quantity is not None:
-        shown.talk_seconds = _seconds(usage.quantity)
-    if charge is not None:
-        shown.rate_card_effective_at = rfc3339(charge.card_effective_at_ms)
-        shown.billed_seconds = None if charge.billed_ms is None else _seconds(charge.billed_ms)
-        shown.price_per_minute, shown.price_per_unit = _per(usage.meter, charge)
-        shown.connect_fee = format_price(charge.price.connect_fee_micros) if charge.price.connect_fee_micros else None
-    return shown
+
+
+def _show_price(meter: str, charge: Charge) -> dict[str, str | None]:
+    per_minute, per_unit = _per(meter, charge)
+    fee_micros = charge.price.connect_fee_micros
+    return {
+        "rate_card_effective_at": rfc3339(charge.card_effective_at_ms),
+        "billed_seconds": _seconds(charge.billed_ms),
+        "price_per_minute": per_minute,
+        "price_per_unit": per_unit,
+        "connect_fee": format_price(fee_micros) if fee_micros else None,
+    }
 
 
 def _per(meter: str, charge: Charge) -> tuple[str | None, str | None]:
     return (charge.price_per_unit, None) if meter == VOICE else (None, charge.price_per_unit)
 
 
-def _seconds(milliseconds: int) -> str:
+def _seconds(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
     sign = "-" if milliseconds < 0 else ""
     return f"{sign}{abs(milliseconds) // 1000}.{abs(milliseconds) % 1000:03d}"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from chalice.app import Response
@@ -148,13 +149,9 @@ def _entries(call: Call[None], owner_id: str, workspace_id: str) -> ListOf[Shown
 def _csv(owner_id: str, page: requests.CsvPage) -> Response:
     found, has_more = statement(owner_id, page.limit, page.starting_after)
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    for entry in found:
-        shown = show_entry(entry, owner_id)
-        usage = vars(shown.usage) if shown.usage else {}
-        row = {**usage, **vars(shown), "event_id": usage.get("id")}
-        writer.writerow({name: harmless(row.get(name), name) for name in CSV_COLUMNS})
+    writer = csv.writer(text)
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(_csv_row(show_entry(entry, owner_id)) for entry in found)
     headers: dict[str, str | list[str]] = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{owner_id}.csv"',
@@ -163,8 +160,16 @@ def _csv(owner_id: str, page: requests.CsvPage) -> Response:
     return Response(text.getvalue(), headers)
 
 
-def harmless(value: object, column: str) -> object:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front; amounts are ours and stay numbers."""
-    if column != "amount" and isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+def _csv_row(shown: ShownEntry) -> Iterator[str | None]:
+    """In the order of the columns. What others may have written is made harmless; amounts are ours, stay numbers."""
+    yield from (shown.id, shown.kind, shown.occurred_at, shown.posted_at, shown.amount, shown.currency)
+    yield shown.sub_account
+    usage = shown.usage
+    yield from (harmless(usage.source), harmless(usage.id), harmless(usage.meter)) if usage else (None, None, None)
+    yield from (usage.billed_seconds, usage.price_per_minute) if usage else (None, None)
+    yield harmless(shown.note)
+
+
+def harmless(text: str | None) -> str | None:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text and text.lstrip(" ").startswith(_FORMULA_STARTS) else text
