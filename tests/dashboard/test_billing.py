@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.web.dashboard.money import aligned
 from tests.calls import call
 from tests.dashboard.visiting import Form, Page, Visitor
 from tests.refills.refilling import DECLINES, GOOD, Refilling
@@ -161,9 +162,15 @@ def test_a_card_that_has_expired_is_said_to_be(billing: Billing, monkeypatch: py
     billing.refilling().save_card(billing.client)
     assert "expired" not in billing.open().text
 
-    monkeypatch.setattr("chalicelib.web.dashboard.billing.utc_day", lambda _: "2099-01-01")
+    monkeypatch.setattr("chalicelib.web.dashboard.wallet_forms.utc_day", lambda _: "2099-01-01")
 
     assert "✕ expired" in rows(billing.open(), "Cards")[0]
+
+
+def test_the_points_of_amounts_stand_in_line_however_small_the_amounts_are() -> None:
+    column = [aligned(amount, "usd") for amount in ("-0.157333", "1000.000000", "-1.216000")]
+
+    assert column == ["\u2212$0.157333", "$1,000.00" + "\u2007" * 4, "\u2212$1.216" + "\u2007" * 3]
 
 
 def test_receipts_and_card_details_are_on_stripes_own_page(billing: Billing) -> None:

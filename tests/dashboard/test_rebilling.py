@@ -84,22 +84,22 @@ def test_a_person_adds_balance_on_stripes_page(paying: Paying) -> None:
     workspace = paying.world.workspace()
     owner = Visitor(paying.world, OWNER, workspace)
 
-    onward = owner.send(owner.open("rebilling").form("workspace-pay"), amount="80")
+    onward = owner.send(owner.open("rebilling").form("rebilling-pay", amount=""), amount="80")
     page = owner.open("rebilling")
-    assert "$80.00 is not paid yet" in page.text
+    assert "A payment of $80.00 is under way" in page.text
 
     paying.pay({"url": onward.links["Continue to Stripe"]})
-    page = owner.send(page.form("workspace-check"))
+    page = owner.send(page.form("rebilling-check"))
 
     assert "Payment received" in page.text
     assert "Balance $80.00" in page.text
-    assert "is not paid yet" not in page.text
+    assert "is under way" not in page.text
 
 
 def test_sending_the_same_form_twice_opens_one_payment(paying: Paying) -> None:
     workspace = paying.world.workspace()
     owner = Visitor(paying.world, OWNER, workspace)
-    form = owner.open("rebilling").form("workspace-pay")
+    form = owner.open("rebilling").form("rebilling-pay", amount="")
 
     links = [owner.send(form, amount="80.00").links["Continue to Stripe"] for _ in range(2)]
     other = owner.send(form, amount="90.00").links["Continue to Stripe"]
@@ -111,63 +111,63 @@ def test_sending_the_same_form_twice_opens_one_payment(paying: Paying) -> None:
 def test_an_amount_outside_the_limits_is_kept_and_said_at_the_field(paying: Paying) -> None:
     owner = Visitor(paying.world, OWNER, paying.world.workspace())
 
-    page = owner.send(owner.open("rebilling").form("workspace-pay"), amount="3")
+    page = owner.send(owner.open("rebilling").form("rebilling-pay", amount=""), amount="3")
 
     assert page.status == 422
     assert page.field_problem("amount") == "The amount must be between 10.00 and 5000.00."
-    assert page.form("workspace-pay").fields["amount"] == "3"
-    assert page.form("workspace-refill").fields["refill_amount"] == "50.00", "the other form is as it was"
+    assert page.form("rebilling-pay", amount="3").fields["amount"] == "3"
+    assert page.form("rebilling-refill").fields["refill_amount"] == "50.00", "the other form is as it was"
 
 
 def test_a_card_and_a_backup_card_are_saved_at_stripe(paying: Paying) -> None:
     workspace = paying.world.workspace()
     owner = Visitor(paying.world, OWNER, workspace)
-    assert "Card None saved" in owner.open("rebilling").text
+    assert "Card none saved" in owner.open("rebilling").text
 
-    for action, number in (("workspace-card", "4242424242424242"), ("workspace-backup-card", "5555555555554444")):
+    for action, number in (("rebilling-card", "4242424242424242"), ("rebilling-backup-card", "5555555555554444")):
         onward = owner.send(owner.open("rebilling").form(action))
         session = onward.links["Continue to Stripe"].rpartition("/")[2].partition("#")[0]
         assert paying.pretend.control.pay(session, number)["error"] is None
         paying.deliver()
 
     page = owner.open("rebilling")
-    assert "visa ending in 4242" in page.text
-    assert "mastercard ending in 4444" in page.text
+    assert "Visa ending in 4242" in page.text
+    assert "Mastercard ending in 4444" in page.text
 
 
 def test_a_refill_rule_is_saved_and_said_as_a_sentence(world: World, workspace: str, owner: Visitor) -> None:
     world.credit(workspace, "500.00")
-    form = owner.open("rebilling").form("workspace-refill")
+    form = owner.open("rebilling").form("rebilling-refill")
 
     page = owner.send(form, enabled="on", threshold="20", target_balance="200", monthly_limit="1000")
 
     assert "Saved. Automatic refills are on." in page.text
-    assert "falls to $20.00 or below, your card pays what brings it back to $200.00." in page.text
-    assert "At the most $1,000.00 a month." in page.text
+    assert "When the balance is at or below $20.00, refill it to $200.00." in page.text
+    assert page.form("rebilling-refill").fields["monthly_limit"] == "1000.00"
     rule = world.get(f"/v1/workspaces/{workspace}/wallet/refill-rule")
     assert (rule["enabled"], rule["threshold"], rule["daily_limit"]) == (True, "20.00", None)
-    assert rule["daily_count_limit"] == 5, "what the page does not show stays as it was"
+    assert rule["daily_count_limit"] == 5, "what nobody has touched stays as it was"
 
 
 def test_a_rule_that_would_take_money_now_asks_first(world: World, workspace: str, owner: Visitor) -> None:
-    asked = owner.send(owner.open("rebilling").form("workspace-refill"), enabled="on", threshold="20")
+    asked = owner.send(owner.open("rebilling").form("rebilling-refill"), enabled="on", threshold="20")
 
     assert asked.status == 409
-    assert "saving takes 50.00 from the card now" in asked.text
+    assert "Saving this takes $50.00 from the card now" in asked.text
     assert not world.get(f"/v1/workspaces/{workspace}/wallet/refill-rule")["enabled"]
-    form = asked.form("workspace-refill")
-    assert form.fields["threshold"] == "20"
+    question = asked.form("rebilling-refill", confirm_charge_now="1")
+    assert question.fields["threshold"] == "20"
 
-    assert "Automatic refills are on" in owner.send(form, confirm_charge_now="on").text
+    assert "Automatic refills are on" in owner.send(question).text
 
 
 def test_a_wrong_refill_amount_is_said_at_its_own_field(owner: Visitor) -> None:
-    form = owner.open("rebilling").form("workspace-refill")
+    form = owner.open("rebilling").form("rebilling-refill")
 
     page = owner.send(form, enabled="on", mode="fixed", refill_amount="much")
 
     assert "The amount" in page.field_problem("refill_amount")
-    assert page.form("workspace-refill").fields["mode"] == "fixed"
+    assert page.form("rebilling-refill").fields["mode"] == "fixed"
 
 
 def test_a_stopped_refill_says_why_and_can_be_tried_again(paying: Paying) -> None:
@@ -182,10 +182,10 @@ def test_a_stopped_refill_says_why_and_can_be_tried_again(paying: Paying) -> Non
     owner = Visitor(paying.world, OWNER, workspace)
 
     page = owner.open("rebilling")
-    assert "Refills have stopped" in page.text
+    assert "Automatic refills have stopped" in page.text
     assert "There is no card to refill with: save one." in page.text
 
-    assert "Refills go on" in owner.send(page.form("workspace-retry")).text
+    assert "Refills go on" in owner.send(page.form("rebilling-retry")).text
 
 
 def test_the_month_is_revenue_less_cost_and_each_day_has_its_row(world: World, workspace: str, owner: Visitor) -> None:

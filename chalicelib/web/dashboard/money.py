@@ -2,6 +2,8 @@
 
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "inr": "₹", "jpy": "¥", "brl": "R$"}
 MINUS = "\u2212"  # a real minus sign: as wide as a plus, and never a line break
+FIGURE_SPACE = "\u2007"  # as wide as a digit
+DECIMALS = 6  # of a micro
 
 
 def money(amount: str, currency: str) -> str:
@@ -10,6 +12,12 @@ def money(amount: str, currency: str) -> str:
     whole, _, fraction = digits.partition(".")
     fraction = fraction.rstrip("0").ljust(2, "0")
     return f"{MINUS if negative else ''}{_symbol(currency)}{int(whole):,}.{fraction}"
+
+
+def aligned(amount: str, currency: str) -> str:
+    """The same for a column: as wide on the right as an amount with six decimals, so that the points stand in line."""
+    text = money(amount, currency)
+    return text + FIGURE_SPACE * (DECIMALS - len(text.rpartition(".")[2]))
 
 
 def rounded(amount: str, currency: str) -> str:

@@ -5,21 +5,23 @@ from datetime import date
 from typing import Any
 
 from chalice.app import Response
-from ulid import ULID
 
 from chalicelib.clock import now_ms, utc_day
 from chalicelib.domain.errors import Invalid, NotFound
-from chalicelib.domain.money import format_price, parse_micros
+from chalicelib.domain.money import parse_micros
 from chalicelib.storage import wallets
 from chalicelib.storage.items import together
 from chalicelib.storage.overview import clients_of
 from chalicelib.storage.page_reads import read_wallet_page
-from chalicelib.web.dashboard import attention, figures, workspace_wallet
+from chalicelib.web.dashboard import attention, figures
 from chalicelib.web.dashboard.forms import Action, Done, Onward
 from chalicelib.web.dashboard.own_api import ask
 from chalicelib.web.dashboard.visits import Visit, draw
+from chalicelib.web.dashboard.wallet_forms import WalletForms, shown_on
 
-STRIPE = "/v1/workspaces/{workspace_id}/stripe"
+WORKSPACE = "/v1/workspaces/{workspace_id}"
+WALLET, STRIPE = f"{WORKSPACE}/wallet", f"{WORKSPACE}/stripe"
+PLATFORM_VERSION = 0  # a workspace pays on the platform's own account, which is never another
 
 
 def show(visit: Visit) -> Response:
@@ -31,7 +33,7 @@ def show(visit: Visit) -> Response:
         all_clients = reads.begin(clients_of, workspace_id)
         days = reads.begin(wallets.day_totals, workspace_id, min(first_day, figures.days_before(today, 6)), today)
         of_calls = reads.begin(attention.of_calls, visit)
-    known, connection = workspace_wallet.facts_of(visit), _connection(visit)
+    wallet, connection = visit.get(WALLET), _connection(visit)
     clients, totals = all_clients.result(), days.result()
     this_month = [total for total in totals if total.day >= first_day]
     rebilled = any(attention.is_rebilled(each.sub_account, now_ms()) for each in clients)
@@ -39,20 +41,21 @@ def show(visit: Visit) -> Response:
         visit,
         "rebilling.html",
         "Re-billing",
-        **known,
+        **shown_on(
+            visit, wallet, visit.get(f"{WALLET}/refill-rule"), visit.workspace.workspace_limits, PLATFORM_VERSION
+        ),
+        forms=FORMS.page,
+        form_fields={},
+        takes_cards=True,
         connection=connection,
         connected=_is_connected(connection),
-        switch=visit.get("/v1/workspaces/{workspace_id}/refill-switch"),
-        steps=_steps(visit, connection, known["wallet"], rebilled),
+        switch=visit.get(f"{WORKSPACE}/refill-switch"),
+        steps=_steps(visit, connection, wallet, rebilled),
         matters=[*attention.of_clients(visit, clients), *of_calls.result()],
-        days_left=figures.days_left(totals, today, _available_micros(known["wallet"])),
+        days_left=figures.days_left(totals, today, _available_micros(wallet)),
         month=date.fromisoformat(today).strftime("%B %Y"),
         sums=figures.figures(this_month),
         days=figures.each_day(this_month, first_day, today),
-        least=format_price(known["limits"].minimum_micros),
-        most=format_price(known["limits"].maximum_micros),
-        currency=visit.workspace.currency,
-        key=str(ULID()),
     )
 
 
@@ -106,8 +109,9 @@ def _disconnect(visit: Visit) -> Done:
     return Done(f"{ended['account_name']} is disconnected. Balances stay, and stay usable.", "rebilling")
 
 
+FORMS = WalletForms(WALLET, "rebilling", lambda visit: {"workspace_id": visit.workspace.id}, lambda _: {})
 ACTIONS = {
     "connect-stripe": Action(_connect, show),
     "disconnect-stripe": Action(_disconnect, show),
-    **workspace_wallet.actions(show),
+    **FORMS.actions(show),
 }

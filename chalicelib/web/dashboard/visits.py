@@ -136,7 +136,8 @@ def templates() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined  # the gate shares this process, and shows no page
 
     found = Environment(loader=PackageLoader("chalicelib.web"), autoescape=True, undefined=StrictUndefined)
-    found.filters.update(money=money.money, rounded=money.rounded, moment=money.moment, date=money.date)
+    found.filters.update(money=money.money, aligned=money.aligned, rounded=money.rounded)
+    found.filters.update(moment=money.moment, date=money.date)
     found.globals.update(static=static)
     return found
 
