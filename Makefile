@@ -17,13 +17,14 @@ stage: .venv/ready ## What would go to AWS, deployed at home: Lambdas with their
 test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --ignore tests/deployed
 
-deployed: .venv/ready ## The tests of what would go to AWS, on a stage of its own behind API Gateway (two minutes)
+deployed: .venv/ready ## The tests of what would go to AWS, on a stage of its own behind API Gateway (90 s, most of it waiting)
 	$(BIN)/python -m pytest tests/deployed
 
 rights: .venv/ready ## On the deployed stage: every statement is taken out of every role, and must be missed (four minutes)
 	$(BIN)/python -m pytest tests/deployed/test_rights.py --every-right
 
-check: lint types test deployed ## What CI runs: lint, types, house rules, tests, and those of the deployed stage
+check: lint types ## What CI runs: lint, types, house rules, tests, and beside them those of the deployed stage
+	@$(MAKE) --no-print-directory -j2 test deployed
 
 contract: .venv/ready ## The running product held against its /openapi.json, for about two minutes (SEED=1)
 	@$(BIN)/python -m local.contract

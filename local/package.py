@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from local.template import REGION, RESOURCES_FILE
 
@@ -49,12 +49,12 @@ def package(
     """
     with tempfile.TemporaryDirectory(prefix="rebill-package-") as folder:
         project, contents = Path(folder) / "project", Path(folder) / "contents"
-        _copy_sources(source, project)
         shutil.rmtree(build, ignore_errors=True)
-        _chalice_package(project, build.absolute(), stage)
         if requirements:
             (_copy_installed if offline else _install)(source / LOCK_FILE, contents)
             _leave_out(contents)
+        _copy_sources(source, project)
+        _chalice_package(project, build.absolute(), stage)
         with zipfile.ZipFile(build / "deployment.zip") as packaged:
             packaged.extractall(contents)
         _write_zip(contents, build / "deployment.zip")
@@ -105,9 +105,15 @@ def _copy_installed(lock: Path, contents: Path) -> None:
         if installed.version != version:
             raise PackageError(f"{name} is {installed.version} here and {version} in {lock.name}: see `make lock`.")
         for file in installed.files or []:
-            if ".." not in file.parts and "__pycache__" not in file.parts:
+            if ".." not in file.parts and "__pycache__" not in file.parts and not _of_another_service(file):
                 (contents / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(str(installed.locate_file(file)), contents / file)
+
+
+def _of_another_service(file: PurePath) -> bool:
+    """Most of botocore's files would be copied only to be left out."""
+    folder, service = file.parts[:2], file.parts[2:3]
+    return len(file.parts) > 3 and "/".join(folder) in SERVICE_FOLDERS and service[0] not in SERVICES
 
 
 def _leave_out(contents: Path) -> None:

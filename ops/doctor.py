@@ -5,6 +5,7 @@ as something to compare.
 """
 
 import os
+import ssl
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -82,9 +83,16 @@ def client(service: str) -> Any:
 
 
 @cache
+def _session(environment: tuple[tuple[str, str], ...]) -> Any:
+    """One for all clients: what it has read of AWS's endpoints it keeps. Its types know no service by a variable."""
+    return boto3.session.Session()
+
+
+@cache
 def _client(service: str, environment: tuple[tuple[str, str], ...]) -> Any:
-    session: Any = boto3.session.Session()  # its types know only services that are named in the code
-    return session.client(service, config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}))
+    return _session(environment).client(
+        service, config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+    )
 
 
 def examine(stage: str) -> Iterator[Line]:
@@ -260,12 +268,18 @@ def _listeners(topic: str) -> Iterator[Line]:
     yield Line("alarms", bool(found), told, "`make deploy` with ALARM_EMAIL=you@example.com")
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates of the world's authorities, read once: that takes longer than to ask a server."""
+    return httpx.create_ssl_context()
+
+
 def _addresses(base_url: str) -> Iterator[Line]:
     if not base_url:
         return
     yield Line("redirect URI", None, f"{base_url}/oauth/stripe/callback (compare: Stripe, Settings, Connect, OAuth)")
     try:
-        answer = httpx.get(f"{base_url}/healthz", timeout=30)
+        answer = httpx.get(f"{base_url}/healthz", timeout=30, verify=_trusted())
         well, found = answer.status_code == 200, f"{base_url}/healthz answers {answer.status_code}"
     except httpx.HTTPError as silent:
         well, found = False, f"{base_url}/healthz: {type(silent).__name__}"
@@ -280,7 +294,11 @@ def _registered(stage: str, base_url: str) -> Iterator[Line]:
     address = os.environ.get("REBILL_STRIPE_API_ADDRESS", "").rstrip("/") or STRIPE_API
     try:
         answer = httpx.get(
-            f"{address}/v1/webhook_endpoints", params={"limit": 100}, auth=(key, ""), timeout=STRIPE_SECONDS
+            f"{address}/v1/webhook_endpoints",
+            params={"limit": 100},
+            auth=(key, ""),
+            timeout=STRIPE_SECONDS,
+            verify=_trusted(),
         )
     except httpx.HTTPError as silent:
         yield Line("Stripe", False, f"{address} does not answer: {type(silent).__name__}", "Try again in a minute.")

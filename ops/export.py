@@ -134,9 +134,11 @@ def _writer(file: TextIO, shape: str) -> Any:
 
     rows = csv.DictWriter(file, COLUMNS, lineterminator="\r\n")
     rows.writeheader()
-    return lambda row: rows.writerow(
-        {name: harmless(row[name], "amount" if name in AMOUNTS else name) for name in COLUMNS}
-    )
+
+    def safe(name: str, value: Any) -> Any:
+        return harmless(value) if isinstance(value, str) and name not in AMOUNTS else value
+
+    return lambda row: rows.writerow({name: safe(name, row[name]) for name in COLUMNS})
 
 
 @contextmanager

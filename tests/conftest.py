@@ -3,6 +3,7 @@
 The environment is set here, before anything imports our code: settings and pynamodb read it once and keep it.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +27,12 @@ for _name in [name for name in os.environ if name.startswith(("AWS_", "REBILL_",
     del os.environ[_name]
 os.environ.update(_stack.environment(), REBILL_STAGE=STAGE)
 embedded.install(_stack.endpoint_url)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -2,20 +2,24 @@
 handed over by the tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
 import stripe as sdk
+from requests.structures import CaseInsensitiveDict
+from time_machine import escape_hatch
 
 from chalicelib.flows import redrive_usage
 from chalicelib.flows.follow_stripe import follow
 from chalicelib.settings import _parameter_store, settings
-from local.pretend_stripe import Delivery, PretendStripe
+from local.pretend_stripe import Delivery, Lost, PretendStripe
 from local.stack import Stack
+from tests import embedded
 from tests.aws import aws, begin_anew, delete_messages, take_messages
 from tests.conftest import STAGE
 from tests.world import Answer, World
@@ -24,6 +28,9 @@ BRIGHT, NORTH = "acct_1PretendBrightVoice", "acct_1PretendNorthCalls"
 LIVE, INACTIVE = "acct_1PretendQuayStudio", "acct_1PretendHarbourDesk"
 SECRETS = {"platform": "whsec_platform_secret_of_tests", "connect": "whsec_connect_secret_of_tests"}
 DOORS = {"platform": "/webhooks/stripe", "connect": "/webhooks/stripe/connect"}
+
+# By account, stage and day: the agency and its client, the platform's key, what is in the store and at Stripe.
+_agencies: dict[tuple[str | None, str, date], tuple[tuple[str, str], str, bytes, bytes]] = {}
 
 
 def give_keys(pretend: PretendStripe) -> None:
@@ -42,8 +49,27 @@ def give_keys(pretend: PretendStripe) -> None:
 
 @contextmanager
 def addressed(pretend: PretendStripe) -> Iterator[None]:
-    """While it lasts, the product takes the pretend Stripe for Stripe."""
+    """While it lasts, the product takes the pretend Stripe for Stripe, and nobody waits between the SDK's tries.
+
+    The SDK asks it without HTTP, which would take three times as long; what goes over the wire is shown by the tests
+    of the gateway and of the pretend Stripe.
+    """
+    over_http = sdk.RequestsClient._request_internal
+
+    def ask(http: Any, method: str, url: str, headers: Any, post_data: Any, is_streaming: bool) -> Any:
+        if is_streaming or not url.startswith(f"{pretend.url}/"):
+            return over_http(http, method, url, headers, post_data, is_streaming)
+        body = post_data.encode() if isinstance(post_data, str) else post_data or b""
+        try:
+            answer = pretend.ask(method.upper(), url.removeprefix(pretend.url), headers, body)
+        except Lost:
+            http._handle_request_error(http.requests.ConnectionError("The answer never came."))
+        return answer.body.encode(), answer.status, CaseInsensitiveDict(answer.headers)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sdk.RequestsClient, "_request_internal", ask)
+        patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)
+        patch.setattr(sdk.HTTPClient, "MAX_DELAY", 0)
         patch.setenv("REBILL_STRIPE_API_ADDRESS", pretend.base_addresses["api"])
         patch.setenv("REBILL_STRIPE_CONNECT_ADDRESS", pretend.base_addresses["connect"])
         yield
@@ -52,12 +78,10 @@ def addressed(pretend: PretendStripe) -> Iterator[None]:
 
 @contextmanager
 def lasting_stage(stack: Stack) -> Iterator["Paying"]:
-    """One stage for a whole file, on an empty store. Nobody waits there between the SDK's tries."""
+    """One stage for a whole file, on an empty store."""
     begin_anew(stack, STAGE)
     with pytest.MonkeyPatch.context() as patch, PretendStripe() as pretend:
         patch.setattr(redrive_usage, "DELAY_SECONDS", 0)
-        patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)
-        patch.setattr(sdk.HTTPClient, "MAX_DELAY", 0)
         give_keys(pretend)
         with addressed(pretend):
             yield Paying(World(), pretend)
@@ -71,8 +95,33 @@ class Paying:
         for kind, secret in SECRETS.items():
             pretend.control.set_endpoint(kind, secret)
 
+    def remember(self) -> Callable[[], None]:
+        """What there is now, at us and at Stripe; calling the answer goes back to it."""
+        in_store, at_stripe = embedded.remember(), self.pretend.remember()
+
+        def go_back() -> None:
+            embedded.go_back(in_store)
+            self.pretend.go_back(at_stripe)
+
+        return go_back
+
     def agency(self, account: str | None = BRIGHT) -> tuple[str, str]:
-        """An agency, connected unless told otherwise, and a client of its."""
+        """An agency, connected unless told otherwise, and a client of its.
+
+        Where it is the first that happens in a test, it has happened already: a process makes such an agency once.
+        """
+        if self.world.asked or escape_hatch.is_travelling() or self.pretend.control.state()["faults"]:
+            return self._new_agency(account)
+        key = account, settings().stage, datetime.now(UTC).date()
+        if key not in _agencies:
+            made = self._new_agency(account)
+            _agencies[key] = made, self.world.api_key, embedded.remember(), self.pretend.remember()
+        made, self.world.api_key, in_store, at_stripe = _agencies[key]
+        embedded.go_back(in_store)
+        self.pretend.go_back(at_stripe)
+        return made
+
+    def _new_agency(self, account: str | None) -> tuple[str, str]:
         workspace = self.world.workspace()
         if account is not None:
             assert "Stripe is connected" in self.connect(workspace, account).text
@@ -98,10 +147,9 @@ class Paying:
         """Choose an account on Stripe's page and continue, or refuse: what comes back with the browser."""
         parts = urlsplit(location)
         form = dict(parse_qsl(parts.query)) | {"account": account, "answer": "refuse" if refuse else "continue"}
-        with httpx.Client(base_url=self.pretend.url, trust_env=False, verify=False) as person:
-            answer = person.post(f"{parts.path}?{parts.query}", data=form)
-        assert answer.status_code == 303, answer.text
-        return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+        answer = self.pretend.ask("POST", f"{parts.path}?{parts.query}", {}, urlencode(form).encode())
+        assert answer.status == 303, answer.body
+        return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
 
     def come_back(self, query: dict[str, str], cookie: str) -> Answer:
         """The browser comes back to us."""

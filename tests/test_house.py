@@ -8,6 +8,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,20 @@ Rule = Callable[[str, str], list[str]]
 # Reading a source
 
 
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Everything in the source, parents first: read once for all rules."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
+@cache
+def text_of(file: Path) -> str:
+    return file.read_text("utf-8")
+
+
 def imports(path: str, source: str) -> Iterator[tuple[int, str]]:
     """Every import as its line and its full dotted name, wherever it hides in the file."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -86,7 +98,7 @@ def imports(path: str, source: str) -> Iterator[tuple[int, str]]:
 
 def names_given(source: str) -> Iterator[tuple[int, str]]:
     """Every name that the file itself gives: functions, classes, arguments, variables, attributes, aliases."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.lineno, node.name
         elif isinstance(node, ast.arg):
@@ -158,7 +170,7 @@ def the_domain_has_no_clock_and_no_outside(path: str, source: str) -> list[str]:
     outside = [(line, name) for line, name in imports(path, source) if name.split(".")[0] in IMPURE]
     outside += [
         (node.lineno, f"{node.func.attr}()")
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCK_READERS
     ]
     return [f"{path}:{line}: the domain uses {name}. Take the value as an argument instead." for line, name in outside]
@@ -174,11 +186,7 @@ def libraries_stay_at_home(path: str, source: str) -> list[str]:
 
 
 def the_environment_is_read_in_settings(path: str, source: str) -> list[str]:
-    used = [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT
-    ]
+    used = [node.lineno for node in nodes(source) if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT]
     used += [line for line, name in imports(path, source) if name in [f"os.{word}" for word in ENVIRONMENT]]
     return [
         f"{path}:{line}: reads the environment. Add a setting to chalicelib/settings.py and read that."
@@ -204,7 +212,7 @@ def nothing_packaged_knows_that_it_runs_at_home(path: str, source: str) -> list[
 
 
 def functions_fit_a_screen(path: str, source: str) -> list[str]:
-    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [n for n in nodes(source) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         f"{path}:{node.lineno}: {node.name} has {length} lines. Split it: {LONGEST_FUNCTION_LINES} fit a screen."
         for node in functions
@@ -247,7 +255,7 @@ def broken(rule: Rule, roots: tuple[str, ...], suffixes: tuple[str, ...] = CODE)
         folder = HOUSE / root
         for file in [folder] if folder.is_file() else sorted(folder.rglob("*")):
             if file.is_file() and file.suffix in suffixes and "node_modules" not in file.parts:
-                found += rule(file.relative_to(HOUSE).as_posix(), file.read_text("utf-8"))
+                found += rule(file.relative_to(HOUSE).as_posix(), text_of(file))
     return "\n".join(found)
 
 

@@ -1,120 +1,31 @@
-"""What we would deploy: packaged from the real application, deployed through CloudFormation, and asked for its health.
+"""What we would deploy: packaged from the real application, with what it needs and with nothing that it does not.
 
-It is deployed without the packages of ``requirements.lock``, as MiniStack's Lambdas see those of this interpreter. That
-would hide a missing one, so the whole zip is also made, and must be enough for an interpreter that sees nothing else.
+It is made here without the packages of ``requirements.lock``. The whole zip is made for ``tests/deployed``, where it is
+deployed, and must be enough for an interpreter that sees nothing else.
 """
 
 import ast
 import importlib.metadata
-import json
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from local.deploy import deploy
 from local.package import LOCK_FILE, ROOT, SERVICES, PackageError, locked, package
-from local.stack import Stack
-from local.template import client
+from tests.packaged import STAGE, build, of_type, sources, template  # noqa: F401 - pytest finds fixtures by name
 
-STAGE = "dev"
 FUNCTION_TIMEOUT_SECONDS = 60
 RETENTION_SECONDS = 14 * 24 * 60 * 60
 
 
-@pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy, as whoever edits a file during the run would make two packages differ."""
-    folder = tmp_path_factory.mktemp("sources")
-    for name in ("chalicelib", ".chalice"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("app.py", LOCK_FILE):
-        shutil.copy(ROOT / name, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def build(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("package") / "build"
-    package(folder, STAGE, sources, requirements=False)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def template(build: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((build / "sam.json").read_text())
-    return loaded
-
-
-@pytest.fixture(scope="session")
-def deployed(build: Path) -> Iterator[tuple[Stack, str]]:
-    """A stack of its own, as other tests empty theirs, and the address of the API on it."""
-    with Stack() as stack:
-        yield stack, deploy(stack.endpoint_url, build, STAGE)
-
-
-def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {name: item for name, item in template["Resources"].items() if item["Type"] == kind}
-
-
-def test_the_deployed_api_says_that_it_is_well(deployed: tuple[Stack, str]) -> None:
-    _, url = deployed
-
-    answer = httpx.get(f"{url}/healthz", timeout=30, trust_env=False)
-
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("application/json")
-    assert isinstance(answer.json(), dict)
-
-
-def test_an_unknown_address_is_our_404_and_not_the_gateways_403(deployed: tuple[Stack, str]) -> None:
-    _, url = deployed
-
-    answer = httpx.get(f"{url}/nothing-here", timeout=30, trust_env=False)
-
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem.pop("request_id")
-    assert problem == {
-        "type": "urn:rebill:problem:not_found",
-        "title": "Not Found",
-        "status": 404,
-        "code": "not_found",
-        "detail": "There is nothing at this address.",
-        "param": None,
-    }
-
-
-@pytest.mark.parametrize(
-    ("queue", "function", "batch_size"), [("usage", "PostUsage", 500), ("payments", "SettlePayments", 10)]
-)
-def test_each_queue_that_is_created_triggers_its_own_function(
-    deployed: tuple[Stack, str], queue: str, function: str, batch_size: int
-) -> None:
-    stack, _ = deployed
-    found = client(stack.endpoint_url, "lambda").list_event_source_mappings()["EventSourceMappings"]
-
-    arn = client(stack.endpoint_url, "sqs").get_queue_attributes(
-        QueueUrl=f"rebill-{STAGE}-{queue}", AttributeNames=["QueueArn"]
-    )["Attributes"]["QueueArn"]
-    (trigger,) = [mapping for mapping in found if mapping["EventSourceArn"] == arn]
-
-    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert trigger["BatchSize"] == batch_size
-    assert function.lower() in trigger["FunctionArn"].replace("_", "").lower()
-
-
-def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:
+def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
     events = [event for each in of_type(template, "AWS::Serverless::Function").values() for event in each_event(each)]
 
     triggers = [event["Properties"] for event in events if event["Type"] == "SQS"]
@@ -129,7 +40,7 @@ def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
     return list(function["Properties"].get("Events", {}).values())
 
 
-def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:
+def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
     tables = of_type(template, "AWS::DynamoDB::Table")
 
     assert len(tables) == 7
@@ -146,7 +57,9 @@ def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(templat
 
 @pytest.mark.parametrize(("queue", "function"), [("usage", "PostUsage"), ("payments", "SettlePayments")])
 def test_no_message_is_ever_dropped_without_a_dead_letter_queue(
-    template: dict[str, Any], queue: str, function: str
+    template: dict[str, Any],  # noqa: F811 - a fixture by its name
+    queue: str,
+    function: str,
 ) -> None:
     queues = {
         item["Properties"]["QueueName"]["Fn::Sub"]: (name, item["Properties"])
@@ -161,7 +74,7 @@ def test_no_message_is_ever_dropped_without_a_dead_letter_queue(
     assert template["Resources"][function]["Properties"]["Timeout"] == FUNCTION_TIMEOUT_SECONDS
 
 
-def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:
+def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
     (entries,) = [
         table["Properties"]
         for table in of_type(template, "AWS::DynamoDB::Table").values()
@@ -175,19 +88,19 @@ def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict
     assert not [name for name in shown if "workspace" in name or "cost" in name]
 
 
-def test_the_same_sources_give_the_same_zip(sources: Path, build: Path, tmp_path: Path) -> None:
+def test_the_same_sources_give_the_same_zip(sources: Path, build: Path, tmp_path: Path) -> None:  # noqa: F811 - fixtures by their names
     package(tmp_path / "again", STAGE, sources, requirements=False)
 
     assert (tmp_path / "again" / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
 
 
-def test_the_zip_brings_its_bytecode(build: Path) -> None:
+def test_the_zip_brings_its_bytecode(build: Path) -> None:  # noqa: F811 - a fixture by its name
     with zipfile.ZipFile(build / "deployment.zip") as packaged:
         names = set(packaged.namelist())
 
-    sources = [Path(name) for name in names if name.endswith(".py")]
+    modules = [Path(name) for name in names if name.endswith(".py")]
     tag = sys.implementation.cache_tag
-    assert [str(path) for path in sources if f"{path.parent / '__pycache__' / path.stem}.{tag}.pyc" not in names] == []
+    assert [str(path) for path in modules if f"{path.parent / '__pycache__' / path.stem}.{tag}.pyc" not in names] == []
 
 
 def wanted() -> list[Requirement]:
@@ -214,7 +127,7 @@ def test_every_package_of_the_lock_has_its_hashes() -> None:
     assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==\S+( +--hash=sha256:[0-9a-f]{64})+ *", pin)] == []
 
 
-def test_another_version_than_the_locks_is_not_packaged(sources: Path, tmp_path: Path) -> None:
+def test_another_version_than_the_locks_is_not_packaged(sources: Path, tmp_path: Path) -> None:  # noqa: F811 - a fixture by its name
     changed = shutil.copytree(sources, tmp_path / "changed")
     lock = (changed / LOCK_FILE).read_text()
     (changed / LOCK_FILE).write_text(re.sub("^pyjwt==.*? ", "pyjwt==2.0.0 ", lock, flags=re.M))
@@ -227,9 +140,9 @@ def test_whatever_the_application_imports_comes_with_the_requirements() -> None:
     """Also the imports inside functions, which starting the application does not try."""
     distributions = importlib.metadata.packages_distributions()
     packaged = locked(ROOT / LOCK_FILE).keys() | {"chalice"}
-    sources = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
+    files = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
 
-    imported = {module for source in sources for module in imports(ast.parse(source.read_text()))}
+    imported = {module for source in files for module in imports(ast.parse(source.read_text()))}
 
     foreign = imported - sys.stdlib_module_names - {"chalicelib"}
     missing = [
@@ -248,56 +161,6 @@ def imports(node: ast.AST) -> Iterator[str]:
         yield node.module.partition(".")[0]
     for child in ast.iter_child_nodes(node):
         yield from imports(child)
-
-
-@pytest.fixture(scope="session")
-def unzipped(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole zip, with what is installed here in place of what would be downloaded."""
-    folder = tmp_path_factory.mktemp("whole")
-    package(folder / "build", STAGE, sources, offline=True)
-    with zipfile.ZipFile(folder / "build" / "deployment.zip") as packaged:
-        packaged.extractall(folder / "task")
-    return folder / "task"
-
-
-def run_alone(folder: Path, program: str) -> str:
-    """What a program says that sees the unzipped folder, the standard library and nothing else."""
-    ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(folder)!r})\n{program}"],
-        capture_output=True,
-        text=True,
-        env={"AWS_DEFAULT_REGION": "us-east-1", "REBILL_STAGE": STAGE},
-    )
-    assert ran.stderr == ""
-    return ran.stdout.strip()
-
-
-def test_the_zip_alone_is_enough_for_every_module_of_ours(unzipped: Path) -> None:
-    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "chalicelib").rglob("*.py")]
-    modules = [name.removesuffix(".__init__") for name in modules]
-
-    said = run_alone(
-        unzipped, f"import app, importlib\nfor name in {modules}: importlib.import_module(name)\nprint('well')"
-    )
-
-    assert said == "well"
-
-
-def test_the_zip_alone_is_enough_for_every_service_that_we_call(unzipped: Path) -> None:
-    """The descriptions of all other services are left out; those that boto3 needs to find an endpoint are not."""
-    program = f"""
-import boto3
-for service in {sorted(SERVICES)}:
-    print(boto3.client(service).meta.endpoint_url)
-"""
-    assert run_alone(unzipped, program).splitlines() == [
-        "https://dynamodb.us-east-1.amazonaws.com",
-        "https://email.us-east-1.amazonaws.com",
-        "https://sqs.us-east-1.amazonaws.com",
-        "https://ssm.us-east-1.amazonaws.com",
-        "https://sts.us-east-1.amazonaws.com",
-    ]
-    assert {path.name for path in (unzipped / "botocore" / "data").iterdir() if path.is_dir()} == SERVICES
 
 
 def test_every_service_that_the_code_asks_for_is_in_the_zip() -> None:

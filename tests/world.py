@@ -47,6 +47,7 @@ class World:
         authenticate.forget_trusted_keys()
         give_session_secret()
         self.api_key = authenticate.issue_api_key("the platform's")
+        self.asked = 0  # how many requests there were
         self._gateway = LocalGateway(app, Config(config_from_disk={"lambda_timeout": 29}))
 
     def call(
@@ -65,6 +66,7 @@ class World:
             sent["authorization"] = f"Bearer {key or self.api_key}"
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
         payload = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        self.asked += 1
         answer = self._gateway.handle_request(method, path, sent, payload)
         found = {**answer["headers"], **{name: values[-1] for name, values in answer["multiValueHeaders"].items()}}
         return Answer(answer["statusCode"], {name.lower(): value for name, value in found.items()}, answer["body"])

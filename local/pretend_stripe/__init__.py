@@ -5,7 +5,8 @@ told, one file each for what they do (`payment_intents`, `checkout`, `oauth`, ..
 people see, `control` the strings, `state` and `space` what is remembered, `deliveries` the webhooks.
 """
 
+from local.pretend_stripe.api import Lost
 from local.pretend_stripe.deliveries import Delivery
 from local.pretend_stripe.simulation import PretendStripe
 
-__all__ = ["Delivery", "PretendStripe"]
+__all__ = ["Delivery", "Lost", "PretendStripe"]

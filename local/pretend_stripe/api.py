@@ -184,7 +184,7 @@ def _run(
 
 
 def _json(status: int, body: Obj) -> Answer:
-    return Answer(status, json.dumps(body, indent=2), {"Content-Type": "application/json"})
+    return Answer(status, json.dumps(body), {"Content-Type": "application/json"})
 
 
 def _key(request: Request) -> str:

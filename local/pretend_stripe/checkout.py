@@ -1,6 +1,5 @@
 """`/v1/checkout/sessions`: the page on which a person pays, or leaves a card."""
 
-import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,7 +7,7 @@ from local.pretend_stripe import lists, objects
 from local.pretend_stripe.currencies import check_amount, check_currency
 from local.pretend_stripe.errors import missing, refusal
 from local.pretend_stripe.space import Space
-from local.pretend_stripe.state import Obj
+from local.pretend_stripe.state import Obj, copied
 
 DAY = 86_400
 SHORTEST = 1800
@@ -184,7 +183,7 @@ def _session(space: Space, params: Obj, currency: str | None, total: int | None)
     payment = params["mode"] == "payment"
     return {
         **space.common("checkout.session"),
-        **copy.deepcopy(_ALWAYS),
+        **copied(_ALWAYS),
         **{name: params.get(name) for name in _AS_ASKED},
         "adaptive_pricing": {"enabled": False} if payment else None,
         "amount_subtotal": total,

@@ -1,12 +1,11 @@
 """Lists and their pages, and objects in the place of their ids."""
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from local.pretend_stripe.errors import no_such, refusal
 from local.pretend_stripe.space import IDS, Space
-from local.pretend_stripe.state import Obj
+from local.pretend_stripe.state import Obj, copied
 
 USUAL, MOST = 10, 100
 DEEPEST = 4
@@ -70,7 +69,7 @@ def expanded(space: Space, answer: Obj, paths: list[str]) -> Obj:
     Raises:
         Refused: a path leads nowhere, or too deep.
     """
-    whole = copy.deepcopy(answer)
+    whole = copied(answer)
     for path in paths:
         steps = path.split(".")
         deepest = DEEPEST + (steps[0] == "data")
@@ -105,9 +104,9 @@ def _include(space: Space, value: Obj, field: str) -> None:
     """Lists that are left out unless they are asked for."""
     if (value.get("object"), field) == ("charge", "refunds"):
         refunds = [refund for refund in space.all("refund") if refund["charge"] == value["id"]]
-        value[field] = _answer(copy.deepcopy(refunds), False, f"/v1/charges/{value['id']}/refunds")
+        value[field] = _answer(copied(refunds), False, f"/v1/charges/{value['id']}/refunds")
     if (value.get("object"), field) == ("checkout.session", "line_items"):
-        items = copy.deepcopy(space.hidden(value["id"]).get("line_items", []))
+        items = copied(space.hidden(value["id"]).get("line_items", []))
         value[field] = _answer(items, False, f"/v1/checkout/sessions/{value['id']}/line_items")
 
 
@@ -122,7 +121,7 @@ def _object(space: Space, value: Obj, field: str, path: str) -> Obj:
 def _by_id(space: Space, object_id: str) -> Obj | None:
     kind = _KINDS.get(object_id.split("_")[0])
     found = space.account if kind == "account" else space.find(kind or "", object_id)
-    return copy.deepcopy(found)
+    return copied(found)
 
 
 def matching(params: Obj, *names: str) -> Callable[[Obj], bool]:

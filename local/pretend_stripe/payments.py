@@ -1,13 +1,11 @@
 """What happens when money is asked of a card: it is paid, declined, held up, or somebody has to authenticate."""
 
-import copy
-
 from local.pretend_stripe import disputes, objects, payment_methods
 from local.pretend_stripe.cards import EXPIRED, NEEDS_AUTHENTICATION, Card, Decline, needs_authentication
 from local.pretend_stripe.currencies import fee_of
 from local.pretend_stripe.errors import Refused, card_error, refusal
 from local.pretend_stripe.space import Space
-from local.pretend_stripe.state import Obj
+from local.pretend_stripe.state import Obj, copied
 
 _DISABLED = "Your account cannot currently make charges: the pretend account has charges_enabled set to false."
 _AUTHENTICATION_FAILED = Decline(
@@ -151,7 +149,7 @@ def _declined(space: Space, intent: Obj, method: Obj, decline: Decline, *, charg
         space.emit("charge.failed", made)
     if method["customer"] is None:
         space.hidden(method["id"])["used_up"] = True
-    error = {**body, "payment_method": copy.deepcopy(method)}
+    error = {**body, "payment_method": copied(method)}
     intent.update(
         status="requires_payment_method",
         payment_method=None,

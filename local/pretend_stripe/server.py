@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -94,6 +94,13 @@ class Site:
     def _methods(self) -> dict[str, Callable[..., Any]]:
         members = inspect.getmembers(self.control, inspect.ismethod)
         return {name: method for name, method in members if not name.startswith("_") and name not in NO_ROUTES}
+
+
+def read_request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
+    """A request as the rest of us sees it."""
+    parts = urlsplit(target)
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return Request(method, unquote(parts.path), parts.query, lowered, body.decode("utf-8", "replace"))
 
 
 def _seen(view: View, visit: Visit) -> Page:
@@ -199,10 +206,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._write(Answer(413, "{}", {"Content-Type": "application/json"}))
             return
-        body = self.rfile.read(int(length)).decode("utf-8", "replace")
-        parts = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, unquote(parts.path), parts.query, headers, body)
+        request = read_request(self.command, self.path, self.headers, self.rfile.read(int(length)))
         try:
             self._write(self.server.site.answer(request))
         except Lost:

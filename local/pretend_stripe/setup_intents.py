@@ -1,13 +1,11 @@
 """`/v1/setup_intents`: cards that are kept without a payment."""
 
-import copy
-
 from local.pretend_stripe import lists, objects, payment_methods
 from local.pretend_stripe.cards import Decline, needs_authentication
 from local.pretend_stripe.errors import Refused, card_error, refusal
 from local.pretend_stripe.payment_intents import check_return_url
 from local.pretend_stripe.space import Space
-from local.pretend_stripe.state import Obj
+from local.pretend_stripe.state import Obj, copied
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _AUTHENTICATION_FAILED = Decline(
@@ -109,7 +107,7 @@ def authenticate(space: Space, intent: Obj, *, succeeds: bool) -> None:
 
 def _failed(space: Space, intent: Obj, method: Obj, decline: Decline) -> Refused:
     body = {**payment_methods.decline_body(decline), "type": "card_error"}
-    error = {**body, "payment_method": copy.deepcopy(method)}
+    error = {**body, "payment_method": copied(method)}
     intent.update(status="requires_payment_method", payment_method=None, next_action=None, last_setup_error=error)
     space.emit("setup_intent.setup_failed", intent)
     return card_error({**body, "setup_intent": intent, "payment_method": method})

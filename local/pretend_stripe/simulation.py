@@ -1,13 +1,16 @@
 """The pretend Stripe as a whole: a server, a delivery thread, and its strings."""
 
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
 from local.pretend_stripe import checkout, idempotency, refunds
+from local.pretend_stripe.api import Answer, Lost
 from local.pretend_stripe.bank_control import Control
 from local.pretend_stripe.core import Core, Task
-from local.pretend_stripe.server import HOST, HttpServer, Site
+from local.pretend_stripe.server import HOST, HttpServer, Site, read_request
 from local.pretend_stripe.state import CLIENT_ID, LIVE_KEY, PLATFORM, TEST_KEY
 
 SAVE_SECONDS = 0.5
@@ -78,6 +81,27 @@ class PretendStripe:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """What it answers over HTTP to the same request, without the HTTP.
+
+        Raises:
+            Lost: a planned fault takes the answer away, or it does not listen.
+        """
+        if self._server is None:
+            raise Lost
+        return self._server.site.answer(read_request(method, target, headers, body))
+
+    def remember(self) -> bytes:
+        """All that it remembers now, for `go_back`."""
+        with self._core.lock:
+            return pickle.dumps(self._core.state)
+
+    def go_back(self, remembered: bytes) -> None:
+        """Everything is as it was then, and no trouble is planned."""
+        with self._core.lock:
+            self.control.reset()
+            self._core.state.update(pickle.loads(remembered))
 
     def _serve(self) -> None:
         if self._server is not None:

@@ -1,13 +1,12 @@
 """One account in one mode: its objects, and nobody else's."""
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local.pretend_stripe.account_objects import new_event
 from local.pretend_stripe.errors import no_such
-from local.pretend_stripe.state import PLATFORM, Obj, new_id
+from local.pretend_stripe.state import PLATFORM, Obj, copied, new_id
 
 if TYPE_CHECKING:
     from local.pretend_stripe.core import Core
@@ -115,9 +114,9 @@ class Space:
 
     def emit(self, event_type: str, obj: Obj, previous: Obj | None = None) -> Obj:
         """Say that something happened, to the endpoint whose business it is."""
-        data: Obj = {"object": copy.deepcopy(obj)}
+        data: Obj = {"object": copied(obj)}
         if previous is not None:
-            data["previous_attributes"] = copy.deepcopy(previous)
+            data["previous_attributes"] = copied(previous)
         endpoint = self._endpoint(event_type)
         event = new_event(
             self.new_id("event"),

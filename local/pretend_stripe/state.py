@@ -1,5 +1,6 @@
 """What the pretend Stripe remembers: one tree of plain values, so that it can be written to a file as it is."""
 
+import pickle
 import secrets
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 def new_id(prefix: str, length: int = 24) -> str:
     """An id that says what it is, as Stripe's do."""
-    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+    return prefix + "".join(_LETTERS[byte % len(_LETTERS)] for byte in secrets.token_bytes(length))
+
+
+def copied(value: Any) -> Any:
+    """A copy of plain values, all the way down; `deepcopy` takes five times as long."""
+    return pickle.loads(pickle.dumps(value))
 
 
 def fresh_state(now: int) -> State:

@@ -74,9 +74,9 @@ class Product:
         kind = "workspaces" if owner.startswith("ws_") else "sub-accounts"
         return str(self.get(f"/v1/{kind}/{owner}/wallet")["balance"])
 
-    def calls_arrive(self, endpoint: dict[str, str], agent_id: str, count: int = 1) -> None:
-        """So many calls of four minutes each, signed as the voice platform signs them; posted when this returns."""
-        events = [self._reported(endpoint, agent_id) for _ in range(count)]
+    def calls_arrive(self, endpoint: dict[str, str], *agent_ids: str) -> None:
+        """A call of four minutes of each agent, signed as the voice platform signs it; posted when this returns."""
+        events = [self._reported(endpoint, agent_id) for agent_id in agent_ids]
         paths = [f"/v1/usage-events/{event['source']}/{event['id']}" for event in events]
         assert eventually(lambda: all(self.get(path)["status"] == "posted" for path in paths))
 

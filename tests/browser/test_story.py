@@ -70,7 +70,7 @@ def test_from_the_first_page_to_an_empty_wallet(product: Product, owner: Person,
     _sees_why_it_was_charged(client)
 
     _turns_refills_off(client)
-    product.calls_arrive(endpoint, agent, count=14)  # 14 x 3.00: calls that were running when it was used up are paid
+    product.calls_arrive(endpoint, *[agent] * 14)  # 14 x 3.00: calls that were running when it was used up are paid
     refused = product.gate(sub_account)
     assert (refused.status_code, refused.json()["code"]) == (403, "sub_account_wallet_empty")
     _sees_that_it_is_empty(client)
@@ -80,8 +80,7 @@ def test_from_the_first_page_to_an_empty_wallet(product: Product, owner: Person,
 
 
 def _fills_its_own_wallet(owner: Person) -> None:
-    owner.types("Amount (USD)", "50.00")
-    owner.presses("Go on to pay")
+    owner.presses("Pay $50.00")
     owner.pays_at_stripe("Pay 50.00 USD")
     owner.sees_figure("Balance", "$50.00")
 

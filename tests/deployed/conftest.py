@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from local import package
+from local.package import package
 from local.stage import Stage, standing
+from tests.packaged import once_a_run
 
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("deployed") / "build"
-    package.package(folder, offline=True)
-    return folder
+    return once_a_run(tmp_path_factory, "whole", lambda folder: package(folder, offline=True))
 
 
 @pytest.fixture(scope="module")

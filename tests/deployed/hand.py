@@ -59,6 +59,12 @@ class Hand:
         """
         self._lambda.update_function_configuration(FunctionName=self.names[function], Timeout=9)
 
+    def triggers_at(self, queue: str) -> list[dict[str, Any]]:
+        """What takes messages from a queue."""
+        asked = self._sqs.get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=["QueueArn"])
+        found = self._lambda.list_event_source_mappings()["EventSourceMappings"]
+        return [mapping for mapping in found if mapping["EventSourceArn"] == asked["Attributes"]["QueueArn"]]
+
     @contextmanager
     def trigger_off(self, function: str) -> Iterator[None]:
         """Messages stay on the function's queue."""

@@ -16,6 +16,14 @@ POISON = "{this was never a call"
 A_MINUTE_AND_A_BIT = 80.0
 CLIENT, OWNER = "client@bright.example", "owner@acme.example"
 RULE = {"enabled": True, "threshold": "10", "target_balance": "50"}
+NOTHING_HERE = {
+    "type": "urn:rebill:problem:not_found",
+    "title": "Not Found",
+    "status": 404,
+    "code": "not_found",
+    "detail": "There is nothing at this address.",
+    "param": None,
+}
 
 
 class Story:
@@ -27,11 +35,33 @@ class Story:
         self.client = self.platform.client(self.workspace)
         self.refilled = ""
 
-    def an_unknown_address_is_a_404_and_a_wrong_method_a_405(self) -> None:
-        unknown, wrong = self.platform.ask("GET", "/nothing-here"), self.platform.ask("DELETE", "/healthz")
+    def it_says_that_it_is_well(self) -> None:
+        answer = self.platform.ask("GET", "/healthz")
 
-        assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("application/json")
+        assert isinstance(answer.json(), dict)
+
+    def an_unknown_address_is_our_404_and_not_the_gateways_403_and_a_wrong_method_a_405(self) -> None:
+        url = self.stage.deployed.base_url
+        knocks = [self.platform.ask("GET", "/nothing-here"), Browser(self.stage).get(f"{url}/nothing-here")]
+        wrong = self.platform.ask("DELETE", "/healthz")
+
+        for unknown in knocks:  # with a key and without one
+            assert unknown.status_code == 404
+            assert unknown.headers["content-type"] == "application/problem+json"
+            problem = unknown.json()
+            assert problem.pop("request_id")
+            assert problem == NOTHING_HERE
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
+
+    def each_queue_triggers_its_own_function(self) -> None:
+        for queue, function, batch_size in (("usage", "PostUsage", 500), ("payments", "SettlePayments", 10)):
+            (trigger,) = self.hand.triggers_at(queue)
+
+            assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            assert trigger["BatchSize"] == batch_size
+            assert function.lower() in trigger["FunctionArn"].replace("_", "").lower()
 
     def a_signed_call_goes_over_the_queue_to_both_wallets(self) -> None:
         # Twilio signs the address too: the stage's name is a part of it.
@@ -154,7 +184,9 @@ class Story:
 
 
 SENTENCES: tuple[Callable[[Story], None], ...] = (
-    Story.an_unknown_address_is_a_404_and_a_wrong_method_a_405,
+    Story.it_says_that_it_is_well,
+    Story.an_unknown_address_is_our_404_and_not_the_gateways_403_and_a_wrong_method_a_405,
+    Story.each_queue_triggers_its_own_function,
     Story.a_signed_call_goes_over_the_queue_to_both_wallets,
     Story.a_forged_call_is_refused_and_moves_nothing,
     Story.a_person_connects_stripe_in_a_browser,

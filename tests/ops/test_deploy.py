@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from local.package import package
 from local.stack import Stack
 from ops.__main__ import main
 from ops.doctor import client as aws
+from tests.packaged import build as build_of_the_run  # noqa: F401 - pytest finds fixtures by name
+from tests.packaged import sources  # noqa: F401 - the same
 
 STAGE, NAME = "shop", "rebill-shop"
 WALLETS = "rebill-shop-wallets"
@@ -21,9 +22,8 @@ WALLET = {"owner_id": {"S": "sa_1"}, "balance_micros": {"N": "5000000"}}
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    build = tmp_path_factory.mktemp("package") / "build"
-    package(build, STAGE, requirements=False)
+def packaged(build_of_the_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - a fixture by its name
+    build = shutil.copytree(build_of_the_run, tmp_path_factory.mktemp("package") / "build")
     edit(build, few_routes)
     return build
 
@@ -42,25 +42,33 @@ def build(packaged: Path, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def account() -> Iterator[None]:
-    """An AWS account in which there is nothing yet."""
-    with pytest.MonkeyPatch.context() as patch, Stack() as stack:
+def account(stack: Stack) -> Iterator[None]:
+    """The AWS account that the commands speak to."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", stack.endpoint_url)
         patch.setenv("REBILL_STAGE", STAGE)
         patch.setattr("ops.deploy.POLL_SECONDS", 0.1)
         yield
 
 
+@pytest.fixture(scope="module")
+def another() -> Iterator[Stack]:
+    with Stack() as stack:
+        yield stack
+
+
 @pytest.fixture
-def empty() -> Iterator[None]:
-    with account():
+def empty(another: Stack) -> Iterator[None]:
+    """An AWS account in which there is nothing yet."""
+    another.reset()
+    with account(another):
         yield
 
 
 @pytest.fixture(scope="module")
 def made(packaged: Path) -> Iterator[Result]:
     """A stage that one command has made, with a wallet; what the command said."""
-    with account():
+    with Stack() as stack, account(stack):
         yield deploy(packaged, "--alarm-email", "ops@voice.example", "--email-from", "billing@voice.example")
 
 

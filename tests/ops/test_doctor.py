@@ -54,7 +54,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         outside.address = f"http://127.0.0.1:{server.server_port}"
         outside.registered = [
             {"url": f"{outside.address}/webhooks/stripe{end}", "status": "enabled"} for end in ("", "/connect")

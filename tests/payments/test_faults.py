@@ -6,7 +6,9 @@ Each story is told once undisturbed, then again with one fault in one of its cal
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,7 +16,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
 from chalicelib.clock import now_ms
-from chalicelib.domain.payments import TopUpState
 from chalicelib.flows import follow_stripe
 from chalicelib.flows.follow_stripe import follow, sweep_top_ups
 from chalicelib.flows.settle_payment import settle_top_up
@@ -45,6 +46,12 @@ class Client:
         self.id = self.world.sub_account(workspace_id)
         self.pages: dict[str, Any] = {}
         self.missed: list[tuple[str, str]] = []
+
+    def again(self) -> "Client":
+        """The same, when everything has gone back to how it is now for this one."""
+        other = copy(self)
+        other.pages, other.missed = dict(self.pages), list(self.missed)
+        return other
 
     def asks(self, key: str = "first") -> bool:
         path, headers = f"/v1/sub-accounts/{self.id}/wallet/top-ups", {"Idempotency-Key": key}
@@ -175,32 +182,49 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def stage(stack: Stack) -> Iterator[tuple[Paying, str]]:
-    """One agency for the whole sweep; every case has a client of its own."""
+    """One agency for the whole sweep."""
     with lasting_stage(stack) as paying:
         workspace, _ = paying.agency()
+        paying.pretend.control.take()
         yield paying, workspace
 
 
-@pytest.fixture
-def client(stage: tuple[Paying, str]) -> Iterator[Client]:
-    """A new client; nothing of the case before is still open, or about to be said, or about to go wrong."""
+@pytest.fixture(scope="module")
+def begin(stage: tuple[Paying, str]) -> Callable[[str, int], Client]:
+    """A client for whom a story has come, undisturbed, to a step; whatever was done since a case before is undone."""
     paying, workspace = stage
-    paying.pretend.control.clear_faults()
-    paying.pretend.control.take()
-    for left in top_ups.open_top_ups(100):
-        top_ups.close_without_credit(left, TopUpState.EXPIRED)
-    yield Client(paying, workspace)
-    paying.pretend.control.clear_faults()
+    anew = paying.remember()
+
+    @cache
+    def come_to(steps: tuple[Step, ...]) -> tuple[Client, Callable[[], None]]:
+        if not steps:
+            anew()
+            return Client(paying, workspace), paying.remember()
+        client = begun(steps[:-1])
+        assert steps[-1](client)
+        return client, paying.remember()
+
+    def begun(steps: tuple[Step, ...]) -> Client:
+        client, go_back = come_to(steps)
+        go_back()
+        return client.again()
+
+    return lambda story, step: begun(STORIES[story][:step])
 
 
 @pytest.fixture
-def tell(client: Client, time_machine: Any) -> Callable[..., list[bool]]:
-    """Tell a story; where a step has not come to its end, it is repeated once, `delay` seconds later."""
+def client(begin: Callable[[str, int], Client]) -> Client:
+    """A new client."""
+    return begin("a top-up", 0)
 
-    def told(story: str, delay: int = 0, before: dict[int, Callable[[], Any]] | None = None) -> list[bool]:
+
+@pytest.fixture
+def tell(time_machine: Any) -> Callable[..., list[bool]]:
+    """Tell the rest of a story; where a step has not come to its end, it is repeated once, `delay` seconds later."""
+
+    def told(client: Client, story: str, first: int = 0, delay: int = 0) -> list[bool]:
         done = []
-        for number, step in enumerate(STORIES[story]):
-            (before or {}).get(number, lambda: None)()
+        for step in STORIES[story][first:]:
             done.append(step(client))
             if not done[-1]:
                 time_machine.move_to((now_ms() + delay * 1000) / 1000)  # the pretend Stripe's clock moves with ours
@@ -242,7 +266,7 @@ UNDISTURBED["receipts"] = UNDISTURBED["a card alone"] | {"card": None}
 
 @pytest.mark.parametrize("story", STORIES)
 def test_an_undisturbed_story_ends_as_told_and_its_calls_are_those_that_the_sweep_disturbs(
-    client: Client, tell: Any, story: str, monkeypatch: pytest.MonkeyPatch
+    client: Client, story: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[tuple[str, str]]] = []
     take = Faults.take
@@ -252,7 +276,9 @@ def test_an_undisturbed_story_ends_as_told_and_its_calls_are_those_that_the_swee
         return take(faults, method, path, account)
 
     monkeypatch.setattr(Faults, "take", recorded)
-    tell(story, before={number: lambda: seen.append([]) for number in range(len(STORIES[story]))})
+    for step in STORIES[story]:
+        seen.append([])
+        assert step(client)
 
     assert client.outcome() == UNDISTURBED[story]
     unknown = [told for calls in seen for told in calls if not any(is_call(*told, each) for each in CALLS)]
@@ -267,26 +293,28 @@ def is_call(method: str, path: str, call: Call) -> bool:
 
 @pytest.mark.parametrize(("call", "fault", "delay"), CASES)
 def test_after_trouble_at_stripe_a_repeat_ends_where_the_undisturbed_story_ends(
-    client: Client, tell: Any, call: Call, fault: str, delay: str
+    begin: Callable[[str, int], Client], tell: Any, call: Call, fault: str, delay: str
 ) -> None:
-    def plan() -> None:
-        if call.others_before:
-            client.control.plan_fault("latency", call.others_before, call.method, call.path)
-        client.control.plan_fault(fault, FAULTS[fault], call.method, call.path)
+    client = begin(call.story, call.step)
+    if call.others_before:
+        client.control.plan_fault("latency", call.others_before, call.method, call.path)
+    client.control.plan_fault(fault, FAULTS[fault], call.method, call.path)
 
-    done = tell(call.story, DELAYS[delay], before={call.step: plan})
+    done = tell(client, call.story, call.step, DELAYS[delay])
 
     assert client.control.state()["faults"] == []  # each has happened
-    assert not done[call.step]  # and was felt
+    assert not done[0]  # and was felt
     assert client.outcome() == UNDISTURBED[call.story]
 
 
 @pytest.mark.parametrize("call", [each for each in CALLS if not each.others_before], ids=str)
-def test_one_lost_answer_is_never_noticed_by_anybody(client: Client, tell: Any, call: Call) -> None:
-    def plan() -> None:
-        client.control.plan_fault("lost_after", 1, call.method, call.path)
+def test_one_lost_answer_is_never_noticed_by_anybody(
+    begin: Callable[[str, int], Client], tell: Any, call: Call
+) -> None:
+    client = begin(call.story, call.step)
+    client.control.plan_fault("lost_after", 1, call.method, call.path)
 
-    done = tell(call.story, before={call.step: plan})
+    done = tell(client, call.story, call.step)
 
     assert client.control.state()["faults"] == []
     assert all(done)
@@ -353,10 +381,9 @@ class _LostAnswers:
 @pytest.mark.parametrize("times", [1, 2, 4])
 @pytest.mark.parametrize(("story", "number"), [("a top-up", 0), ("a top-up", 2), ("a refund", 4)])
 def test_a_lost_answer_of_the_store_neither_loses_a_payment_nor_counts_it_twice(
-    client: Client, time_machine: Any, story: str, number: int, times: int
+    begin: Callable[[str, int], Client], time_machine: Any, story: str, number: int, times: int
 ) -> None:
-    for step in STORIES[story][:number]:
-        assert step(client)
+    client = begin(story, number)
 
     with _LostAnswers("TransactWriteItems", times):
         STORIES[story][number](client)

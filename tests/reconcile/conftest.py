@@ -1,8 +1,5 @@
 """An agency with clients that call, pay, refill, are given back to, and close: everything that books can hold."""
 
-from copy import deepcopy
-from typing import Any
-
 import pytest
 
 from chalicelib.flows import reconcile_books
@@ -10,7 +7,7 @@ from tests import embedded
 from tests.payments.conftest import Paying, alarms, paying, pretend  # noqa: F401 - pytest finds fixtures by name
 from tests.reconcile.bookkeeping import Bookkeeping
 
-_remembered: list[tuple[Bookkeeping, bytes, Any]] = []
+_remembered: list[tuple[Bookkeeping, bytes, bytes]] = []
 
 
 @pytest.fixture
@@ -21,12 +18,9 @@ def books(paying: Paying, monkeypatch: pytest.MonkeyPatch) -> Bookkeeping:  # no
     monkeypatch.setattr(reconcile_books, "PAUSE_SECONDS", 0.0)  # MiniStack's indexes do not lag
     if not _remembered:
         books = Bookkeeping(paying)
-        _remembered.append((books, embedded.remember(), deepcopy(paying.pretend.control.state())))
+        _remembered.append((books, embedded.remember(), paying.pretend.remember()))
         return books
     books, in_store, at_stripe = _remembered[0]
     embedded.go_back(in_store)
-    for name, now in paying.pretend.control.state().items():
-        if isinstance(now, dict):
-            now.clear()
-            now.update(deepcopy(at_stripe[name]))
+    paying.pretend.go_back(at_stripe)
     return books.again(paying)

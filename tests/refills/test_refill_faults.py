@@ -7,23 +7,17 @@ right before or right after one of its writes. Then time passes, ticks come, and
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
-import stripe as sdk
 from pynamodb.connection import Connection
 
 from chalicelib.clock import now_ms
-from chalicelib.flows import redrive_usage
 from chalicelib.storage import refills
-from local.pretend_stripe import PretendStripe
 from local.stack import Stack
-from tests.aws import begin_anew
-from tests.conftest import STAGE
-from tests.payments.conftest import Paying
 from tests.refills.refilling import DECLINES, GOOD, Refilling
-from tests.stripe_stand import addressed, give_keys
-from tests.world import World
+from tests.stripe_stand import lasting_stage
 
 DELAYS = {"at once": 0, "after an hour": 3_600, "after 25 hours": 90_000}
 # How often each must happen, so that the SDK's own second try does not hide it.
@@ -83,34 +77,30 @@ CRASHES = [
 
 @pytest.fixture(scope="module")
 def stage(stack: Stack) -> Iterator[Refilling]:
-    """One agency for the whole sweep; every case has a client of its own."""
-    begin_anew(stack, STAGE)
-    with pytest.MonkeyPatch.context() as patch, PretendStripe() as pretend:
-        patch.setattr(redrive_usage, "DELAY_SECONDS", 0)
-        patch.setattr(sdk.HTTPClient, "INITIAL_DELAY", 0)  # nobody waits between the SDK's tries
-        patch.setattr(sdk.HTTPClient, "MAX_DELAY", 0)
-        give_keys(pretend)
-        with addressed(pretend):
-            yield Refilling(Paying(World(), pretend))
+    """One agency for the whole sweep."""
+    with lasting_stage(stack) as paying:
+        yield Refilling(paying)
 
 
-@pytest.fixture
-def begin(stage: Refilling) -> Iterator[Callable[[str], str]]:
-    """A client whose wallet has just fallen below its threshold; afterwards nothing of it is left to do."""
-    clients: list[str] = []
+@pytest.fixture(scope="module")
+def begin(stage: Refilling) -> Callable[[str], str]:
+    """A client whose wallet has just fallen below its threshold; whatever was done since a case before is undone."""
+    anew = stage.paying.remember()
 
-    def begun(card: str) -> str:
+    @cache
+    def fallen(card: str) -> tuple[str, Callable[[], None]]:
+        anew()
         client = stage.client(card)
         stage.use(client, 700)
         stage.pretend.control.take()
-        clients.append(client)
+        return client, stage.paying.remember()
+
+    def begun(card: str) -> str:
+        client, go_back = fallen(card)
+        go_back()
         return client
 
-    stage.pretend.control.clear_faults()
-    yield begun
-    stage.pretend.control.clear_faults()
-    for client in clients:
-        stage.set_rule(client, enabled=False)
+    return begun
 
 
 def recover(stage: Refilling, time_machine: Any, delay: str) -> None:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.httpsession import URLLib3Session
 
 from chalicelib.settings import settings
 from chalicelib.web.every_door import DOORS
+from tests import embedded
 from tests.aws import aws, queue_url
 from tests.web.examples import (
     BY_A_BROWSER,
@@ -103,17 +102,17 @@ class Store:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """While it lasts, every request to AWS is noticed, over whichever client."""
-        send = URLLib3Session.send
+        ask = embedded.ask
 
-        def noticing(session: URLLib3Session, request: Any) -> AWSResponse:
-            target = request.headers.get("X-Amz-Target", b"")
+        def noticing(headers: Any, body: Any) -> embedded.Answer:
+            target = headers.get("X-Amz-Target", b"")
             operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
             if not operation.startswith(READS):
                 self._found = {}
-            return send(session, request)
+            return ask(headers, body)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(URLLib3Session, "send", noticing)
+            patch.setattr(embedded, "ask", noticing)
             self._listens = True
             yield
         self._listens = False
