@@ -131,7 +131,10 @@ def _write_zip(contents: Path, archive: Path) -> None:
     """Add bytecode, which takes a second off every cold start, and write the zip without anything that varies."""
     # Unchecked: the file system of a Lambda has other times than ours. The paths in tracebacks are a Lambda's.
     compile_all = [sys.executable, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
-    subprocess.run([*compile_all, "-s", str(contents), "-p", LAMBDA_FOLDER, str(contents)], check=False)
+    # Beside the sources, wherever this machine keeps its own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
+    command = [*compile_all, "-s", str(contents), "-p", LAMBDA_FOLDER, str(contents)]
+    subprocess.run(command, env=environment, check=False)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as rebuilt:
         for path in sorted(path for path in contents.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(contents).as_posix(), ZIP_EPOCH)

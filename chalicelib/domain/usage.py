@@ -31,6 +31,10 @@ class Status(StrEnum):
     UNMATCHED = "unmatched"
     NEEDS_REVIEW = "needs_review"
     CONFLICT = "conflict"
+    DISMISSED = "dismissed"
+
+
+WAITING = frozenset({Status.UNMATCHED, Status.NEEDS_REVIEW, Status.CONFLICT})  # for a person
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def record(caller: Caller, action: str, path_values: Mapping[str, str], old: Sho
     on = on or PLATFORM
     workspace_id = on if on.startswith("ws_") else owning_workspace(on) or PLATFORM
     if "endpoint_id" in path_values:
-        on, workspace_id = path_values["endpoint_id"], PLATFORM
+        on, workspace_id = path_values["endpoint_id"], path_values.get("workspace_id", PLATFORM)
     kind, name = ("person", caller.email) if isinstance(caller, Person) else ("api_key", caller.name)
     at_ms = now_ms()
     change_id = f"aud_{ULID.from_timestamp(at_ms / 1000)}"

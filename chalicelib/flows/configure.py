@@ -138,6 +138,17 @@ def assign_agent(sub_account_id: str, provider: Provider, agent_id: str) -> SubA
     return sub_account
 
 
+def unassign_agent(sub_account_id: str, provider: Provider, agent_id: str) -> None:
+    """Take a voice agent away from a sub-account: calls that come from now on wait until it is assigned again.
+
+    What has been posted stays. It may be closed: agents are wanted back when a client has left.
+
+    Raises:
+        NotFound: no such sub-account, or the agent is not its own; names agent_id.
+    """
+    accounts.unassign_agent(provider, agent_id, accounts.get_sub_account(sub_account_id))
+
+
 def create_endpoint(
     workspace_id: str, provider: Provider, secret: str | None, api_key: str | None = None
 ) -> VoiceEndpoint:
@@ -163,4 +174,18 @@ def create_endpoint(
         api_key=api_key,
     )
     accounts.create_endpoint(endpoint)
+    return endpoint
+
+
+def delete_endpoint(workspace_id: str, endpoint_id: str) -> VoiceEndpoint:
+    """Switch a webhook address off for good: it is not found any more, and the sweep leaves it out.
+
+    Answers what it was.
+
+    Raises:
+        NotFound: no such workspace, or it has no such endpoint (any more); names endpoint_id.
+    """
+    accounts.get_workspace(workspace_id)
+    endpoint = accounts.endpoint_of(workspace_id, endpoint_id)
+    accounts.delete_endpoint(endpoint)
     return endpoint

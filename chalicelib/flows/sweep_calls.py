@@ -80,7 +80,7 @@ class Sweep:
     def see_to(self, workspace_id: str) -> None:
         """Look through all lists of one workspace. One that cannot be read keeps no other from its turn."""
         looked_at: set[tuple[Provider, str]] = set()
-        for endpoint in missed_calls.endpoints_of(workspace_id):
+        for endpoint in accounts.endpoints_of(workspace_id):
             api_key = _api_key(endpoint)
             if api_key is None or (endpoint.provider, api_key) in looked_at:
                 continue

@@ -63,10 +63,11 @@ def read_rows(workspace_id: str, sub_account_ids: Sequence[str], days: Sequence[
 
 
 def agents_of(sub_account: SubAccount) -> list[tuple[str, str]]:
-    """The voice agents whose calls are a sub-account's, as (provider, agent id)."""
+    """The voice agents whose calls are a sub-account's now, as (provider, agent id), in this order."""
     with store_trouble_is_ours():
         mine = AccountItem.sub_account_id == sub_account.id
-        found = AccountItem.query(sub_account.workspace_id, AccountItem.sk.startswith("agent#"), filter_condition=mine)
+        agents = AccountItem.sk.startswith("agent#")
+        found = AccountItem.query(sub_account.workspace_id, agents, filter_condition=mine, consistent_read=True)
         keys = [item.sk.split("#", 2) for item in found]
     return [(provider, agent_id) for _, provider, agent_id in keys]
 

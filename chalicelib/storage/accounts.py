@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pynamodb.attributes import JSONAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -215,6 +216,30 @@ def assign_agent(provider: Provider, agent_id: str, sub_account: SubAccount, now
         item.save()
 
 
+def unassign_agent(provider: Provider, agent_id: str, sub_account: SubAccount) -> None:
+    """A voice agent's calls are this sub-account's no longer; those that come wait until somebody says whose they are.
+
+    Raises:
+        NotFound: it is not this sub-account's, or has become another's meanwhile; names agent_id.
+    """
+    key = agent_key(provider, agent_id)
+    if sub_accounts_of_agents(sub_account.workspace_id, [key]).get(key) != sub_account.id:
+        raise _not_its_agent()
+    # Gone already is well, too: where the answer to the first try was lost, the store is asked again by its client.
+    still_its: Condition = AccountItem.pk.does_not_exist() | (AccountItem.sub_account_id == sub_account.id)
+    with store_trouble_is_ours():
+        try:
+            AccountItem(sub_account.workspace_id, key).delete(condition=still_its)
+        except DeleteError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            raise _not_its_agent() from None
+
+
+def _not_its_agent() -> NotFound:
+    return NotFound("not_found", "This sub-account has no such voice agent.", "agent_id")
+
+
 def agent_key(provider: str, agent_id: str) -> str:
     """Where a workspace keeps whose calls an agent's are."""
     return f"agent#{provider}#{agent_id}"
@@ -247,6 +272,33 @@ def get_endpoint(endpoint_id: str) -> VoiceEndpoint:
         NotFound: there is none with this id.
     """
     return endpoint_from_item(_get(_workspace_of(endpoint_id, ENDPOINT_PREFIX), endpoint_id, "voice endpoint"))
+
+
+def endpoint_of(workspace_id: str, endpoint_id: str) -> VoiceEndpoint:
+    """Read a voice endpoint of a workspace, with its API key.
+
+    Raises:
+        NotFound: this workspace has none with this id; names endpoint_id.
+    """
+    if _workspace_of(endpoint_id, ENDPOINT_PREFIX) == workspace_id:
+        with store_trouble_is_ours():
+            for item in EndpointItem.query(workspace_id, EndpointItem.sk == endpoint_id, consistent_read=True):
+                return endpoint_from_item(item)
+    detail = "There is no such voice endpoint in this workspace. It may have been deleted before."
+    raise NotFound("not_found", detail, "endpoint_id")
+
+
+def endpoints_of(workspace_id: str) -> list[VoiceEndpoint]:
+    """The voice endpoints of a workspace with their API keys, in the order of their ids."""
+    with store_trouble_is_ours():
+        found = EndpointItem.query(workspace_id, EndpointItem.sk.startswith(ENDPOINT_PREFIX), consistent_read=True)
+        return [endpoint_from_item(item) for item in found]
+
+
+def delete_endpoint(endpoint: VoiceEndpoint) -> None:
+    """Forget a voice endpoint with its secrets. One that is gone already stays gone."""
+    with store_trouble_is_ours():
+        EndpointItem(endpoint.workspace_id, endpoint.id).delete()
 
 
 def endpoint_from_item(item: AccountItem) -> VoiceEndpoint:

@@ -1,20 +1,11 @@
-"""Which calls have never reached us, and where they would have come in."""
+"""Which calls have never reached us."""
 
 from collections.abc import Sequence
 
-from chalicelib.domain.accounts import VoiceEndpoint
 from chalicelib.domain.usage import Report
 from chalicelib.domain.wallet import EntryKind
-from chalicelib.storage.accounts import ENDPOINT_PREFIX, EndpointItem, endpoint_from_item
 from chalicelib.storage.entries import entry_key
 from chalicelib.storage.tables import EntryItem, store_trouble_is_ours
-
-
-def endpoints_of(workspace_id: str) -> list[VoiceEndpoint]:
-    """The voice endpoints of a workspace, in the order of their ids."""
-    with store_trouble_is_ours():
-        found = EndpointItem.query(workspace_id, EndpointItem.sk.startswith(ENDPOINT_PREFIX), consistent_read=True)
-        return [endpoint_from_item(item) for item in found]
 
 
 def never_seen(workspace_id: str, reports: Sequence[Report]) -> list[Report]:

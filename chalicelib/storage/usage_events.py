@@ -45,6 +45,7 @@ class KeptEvent:
     usage: UsageEvent | None = None
     entry: Entry | None = None
     contradictions: tuple[UsageEvent, ...] = ()
+    note: str | None = None  # of who dismissed it
 
 
 def give_receipts(events: Sequence[UsageEvent]) -> None:
@@ -130,20 +131,52 @@ def find_usage(source: str, event_id: str) -> list[KeptEvent]:
 def _tell(workspace_id: str, items: Iterable[EntryItem]) -> KeptEvent:
     parts = {item.sk: item for item in items}
     receipt, kept = parts.get(f"{workspace_id}#receipt"), parts.get(workspace_id)
-    contradictions = tuple(usage_from_item(item) for sk, item in sorted(parts.items()) if "#conflict#" in sk)
+    contradictions = [item for sk, item in sorted(parts.items()) if _is_contradiction(item)]
     shown = kept or receipt or next(iter(parts.values()))
     _, source, event_id = key_parts(shown.pk)
     return KeptEvent(
         workspace_id=workspace_id,
         source=source,
         event_id=event_id,
-        status=Status.CONFLICT if contradictions else Status(shown.status),
+        status=Status.CONFLICT if any(item.attention for item in contradictions) else Status(shown.status),
         received_at_ms=int(shown.received_at_ms or 0),
         reason=shown.reason,
         usage=usage_from_item(kept) if kept else None,
         entry=entry_from_item(kept) if kept and kept.status == Status.POSTED.value else None,
-        contradictions=contradictions,
+        contradictions=tuple(usage_from_item(item) for item in contradictions),
+        note=next((item.note for item in parts.values() if item.status == Status.DISMISSED), None),
     )
+
+
+def _is_contradiction(item: EntryItem) -> bool:
+    return "#conflict#" in item.sk
+
+
+def dismiss(kept: KeptEvent, only_contradictions: bool, by: str, note: str | None) -> bool:
+    """Nothing of this event waits for a person any more, and it is never posted; its contradictions alone, if so asked.
+
+    False where nothing has waited, or what did was posted meanwhile.
+    """
+    with store_trouble_is_ours():
+        found = EntryItem.query(entry_key(EntryKind.USAGE, kept.source, kept.event_id), consistent_read=True)
+        waiting = [item for item in found if item.attention and item.sk.partition("#")[0] == kept.workspace_id]
+    asked = [item for item in waiting if _is_contradiction(item) or not only_contradictions]
+    done = [_dismiss(item, by, note) for item in asked]
+    return any(done)
+
+
+def _dismiss(item: EntryItem, by: str, note: str | None) -> bool:
+    """Written whole, as a new one is: nobody has the right to update an entry."""
+    waited = item.attention
+    item.status, item.given_by, item.note = Status.DISMISSED.value, by, note
+    item.attention = item.message = item.waits = None
+    try:
+        item.save(condition=EntryItem.attention == waited)
+    except PutError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise Unavailable("The wallet store") from error
+        return False
+    return True
 
 
 def waiting_events(

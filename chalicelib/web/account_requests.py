@@ -27,7 +27,7 @@ class NewCredit(RequestModel):
 
 
 class StatusNote(RequestModel):
-    """Why an account is paused or resumed."""
+    """Why an account is paused or resumed, or a usage event dismissed."""
 
     note: Note | None = None
 

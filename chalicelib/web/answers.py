@@ -108,15 +108,21 @@ class ShownSubAccount(AnswerModel):
 
 
 class ShownVoiceEndpoint(AnswerModel):
-    """A voice endpoint. The secret is shown this once."""
+    """A voice endpoint. `has_api_key` says whether one was given to look for calls whose webhook was lost."""
 
     object: Literal["voice_endpoint"] = "voice_endpoint"
     id: str
     workspace: str
     provider: Provider
     url: str
-    secret: str
+    has_api_key: bool
     created_at: str
+
+
+class ShownNewVoiceEndpoint(ShownVoiceEndpoint):
+    """A new voice endpoint. The secret is shown this once."""
+
+    secret: str
 
 
 class ShownVoiceAgent(AnswerModel):
@@ -251,13 +257,14 @@ class ShownCharges(AnswerModel):
 
 
 class ShownUsageEvent(AnswerModel):
-    """What became of a usage event."""
+    """What became of a usage event. `reason` is why it was not billed, `note` what was said by who dismissed it."""
 
     object: Literal["usage_event"] = "usage_event"
     id: str
     source: str
     status: Status
     reason: str | None = None
+    note: str | None = None
     workspace: str
     sub_account: str | None = None
     entry: str | None = None

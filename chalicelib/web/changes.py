@@ -14,7 +14,17 @@ from pydantic import BaseModel
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.people import Caller
 from chalicelib.flows import audit
-from chalicelib.storage import accounts, activity, connections, people, refill_switch, refills, snapshots, wallets
+from chalicelib.storage import (
+    accounts,
+    activity,
+    connections,
+    people,
+    refill_switch,
+    refills,
+    snapshots,
+    usage_events,
+    wallets,
+)
 from chalicelib.telemetry import alarm
 from chalicelib.web import show
 from chalicelib.web.account_answers import show_snapshot
@@ -85,6 +95,18 @@ def _voice_agent(values: Values) -> dict[str, Any] | None:
     return {**facts, "sub_account": assigned[key]} if key in assigned else None
 
 
+def _event(values: Values) -> dict[str, Any] | None:
+    found = usage_events.find_usage(values["source"], values["event_id"])
+    kept = [each for each in found if each.workspace_id == values["workspace_id"]]
+    facts = {"source": values["source"], "id": values["event_id"]}
+    return {**facts, "status": kept[0].status.value, "note": kept[0].note} if kept else None
+
+
+def _voice_endpoint(values: Values) -> dict[str, Any]:
+    found = accounts.endpoint_of(values["workspace_id"], values["endpoint_id"])
+    return show.show_endpoint(found, "").model_dump(mode="json", exclude={"url"})  # it follows from the id
+
+
 def _rule(values: Values) -> dict[str, Any]:
     wallet = wallets.get_wallet(_owner(values))
     return show.show_refill_rule(refills.get_standing(wallet.owner_id), wallet.currency, "").model_dump(
@@ -141,7 +163,10 @@ CHANGES: dict[str, Read] = {
     f"POST {_WS}/snapshot/apply": made_here,
     f"POST {_WS}/snapshot/applications/{{application_id}}/undo": made_here,
     f"PUT {_SA}/voice-agents/{{provider}}/{{agent_id}}": _voice_agent,
+    f"DELETE {_SA}/voice-agents/{{provider}}/{{agent_id}}": _voice_agent,
     f"POST {_WS}/voice-endpoints": made_here,
+    f"DELETE {_WS}/voice-endpoints/{{endpoint_id}}": _voice_endpoint,
+    f"POST {_WS}/usage-events/{{source}}/{{event_id}}/dismiss": _event,
     f"PUT {_WS}/wallet/refill-rule": _rule,
     f"PUT {_SA}/wallet/refill-rule": _rule,
     f"DELETE {_WS}/wallet/refill-hold": _hold,

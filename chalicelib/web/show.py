@@ -21,6 +21,7 @@ from chalicelib.web.answers import (
     ShownCharges,
     ShownConnection,
     ShownGate,
+    ShownNewVoiceEndpoint,
     ShownNewWebhookEndpoint,
     ShownNotice,
     ShownNoticeLevels,
@@ -121,15 +122,20 @@ def _show_status_change(change: StatusChange | None) -> ShownStatusChange | None
 
 
 def show_endpoint(endpoint: VoiceEndpoint, url: str) -> ShownVoiceEndpoint:
-    """A voice endpoint with its secret."""
+    """A voice endpoint, without what is secret of it."""
     return ShownVoiceEndpoint(
         id=endpoint.id,
         workspace=endpoint.workspace_id,
         provider=endpoint.provider,
         url=url,
-        secret=endpoint.secret,
+        has_api_key=endpoint.api_key is not None,
         created_at=rfc3339(endpoint.created_at_ms),
     )
+
+
+def show_new_endpoint(endpoint: VoiceEndpoint, url: str) -> ShownNewVoiceEndpoint:
+    """A voice endpoint with its secret."""
+    return ShownNewVoiceEndpoint(**dict(show_endpoint(endpoint, url)), secret=endpoint.secret)
 
 
 def show_wallet(wallet: Wallet, workspace: Workspace, sub_account: SubAccount | None, base_url: str) -> ShownWallet:
@@ -297,6 +303,7 @@ def show_usage_event(kept: KeptEvent) -> ShownUsageEvent:
         source=kept.source,
         status=kept.status,
         reason=kept.reason,
+        note=kept.note,
         workspace=kept.workspace_id,
         sub_account=kept.usage.sub_account_id if kept.usage else None,
         entry=entry.id if entry else None,

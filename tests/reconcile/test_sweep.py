@@ -17,7 +17,7 @@ from chalicelib.flows.sweep_calls import Swept, sweep_calls, sweep_tonight
 from chalicelib.gateways.voice import listing
 from chalicelib.gateways.voice.delivery import Delivery
 from chalicelib.gateways.voice.listing import list_calls
-from chalicelib.storage import missed_calls
+from chalicelib.storage import accounts
 from local.voice_platform import PLATFORMS
 from local.voice_platform.call import Call
 from local.voice_platform.listing import CallLists
@@ -237,6 +237,29 @@ def test_a_refused_key_is_named_and_the_others_go_on(agency: Agency) -> None:
     assert len(swept.missed) == 2
 
 
+def test_an_address_that_was_deleted_is_left_out_and_the_others_are_looked_through(agency: Agency) -> None:
+    agency.call("vapi")
+    agency.call("retell")
+
+    gone = agency.endpoints["vapi"]["id"]
+    assert agency.world.call("DELETE", f"/v1/workspaces/{agency.workspace}/voice-endpoints/{gone}").status == 200
+    swept = agency.sweep()
+
+    assert (swept.endpoints, swept.calls, swept.refused) == (1, 1, [])
+    assert [each.endpoint_id for each in swept.missed] == [agency.endpoints["retell"]["id"]]
+
+
+@pytest.mark.parametrize("platform", ["vapi", "retell"])
+def test_a_call_of_an_agent_that_was_taken_away_is_a_strangers(agency: Agency, platform: str) -> None:
+    agency.call(platform)
+
+    path = f"/v1/sub-accounts/{agency.client}/voice-agents/{platform}/{agency.agents[platform]}"
+    assert agency.world.call("DELETE", path).status == 200
+    swept = agency.sweep()
+
+    assert (swept.strangers, swept.missed) == (1, [])
+
+
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b'{"items": 7}', b"null"])
 def test_an_answer_that_is_no_list_of_calls_is_told_as_trouble(
     agency: Agency, answer: bytes, monkeypatch: pytest.MonkeyPatch
@@ -285,7 +308,7 @@ def test_a_call_that_cannot_be_read_keeps_no_other_from_being_found(
 def test_the_key_is_kept_and_never_answered(agency: Agency) -> None:
     told = json.dumps(agency.endpoints["vapi"])
 
-    kept = missed_calls.endpoints_of(agency.workspace)
+    kept = accounts.endpoints_of(agency.workspace)
 
     assert VAPI_KEY not in told
     assert sorted(each.api_key or "-" for each in kept) == ["-", VAPI_KEY]

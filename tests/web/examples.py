@@ -17,7 +17,7 @@ from chalicelib.web.every_door import DOORS
 from local.pretend_stripe import PretendStripe
 from local.pretend_stripe.account_objects import API_VERSION
 from local.pretend_stripe.deliveries import signature
-from tests.calls import call, moment
+from tests.calls import call, changed, moment
 from tests.gateways.voice_platforms import sign_cloudevents
 from tests.refills.refilling import ASKS_FOR_ITS_HOLDER, Refilling
 from tests.stripe_stand import BRIGHT, NORTH, SECRETS, Paying, give_keys
@@ -33,6 +33,8 @@ TOP_UPS = {
     "/v1/sub-accounts/{sub_account_id}/wallet/top-ups": "client",
 }
 WEBHOOK_ENDPOINTS = "/v1/webhook-endpoints"
+VOICE_ENDPOINTS = "/v1/workspaces/{workspace_id}/voice-endpoints"
+VOICE_AGENT = "/v1/sub-accounts/{sub_account_id}/voice-agents/{provider}/{agent_id}"
 NOTICE_LEVELS = (
     "/v1/workspaces/{workspace_id}/wallet/notice-levels",
     "/v1/sub-accounts/{sub_account_id}/wallet/notice-levels",
@@ -47,6 +49,7 @@ APPLY, APPLICATION = f"{SNAPSHOT}/apply", f"{SNAPSHOT}/applications/{{applicatio
 APPLICATIONS = (("GET", APPLICATION), ("POST", f"{APPLICATION}/undo"))
 PAUSE_ALL, CLOSE = "/v1/workspaces/{workspace_id}/pause", "/v1/sub-accounts/{sub_account_id}/close"
 PAUSE = "/v1/sub-accounts/{sub_account_id}/pause"
+DISMISS = "/v1/workspaces/{workspace_id}/usage-events/{source}/{event_id}/dismiss"
 RESUMES = ("/v1/sub-accounts/{sub_account_id}/resume", "/v1/workspaces/{workspace_id}/resume")
 PROBLEM_MEMBERS = {"type", "title", "status", "code", "detail", "param", "request_id"}
 LONGEST_PROBLEM = 4_000
@@ -221,10 +224,13 @@ PATH_VALUES_OF: dict[tuple[str, str], dict[str, Callable[[Scene], str]]] = {
     ("DELETE", PERSON): {"email": lambda scene: _somebody(scene, PERSON, {"role": "admin"})},
     ("DELETE", USER): {"email": lambda scene: _somebody(scene, USER)},
     **{("POST", path): {"workspace_id": lambda scene: scene.spare_workspace} for path in (PAUSE_ALL, APPLY)},
+    ("POST", DISMISS): {"event_id": lambda scene: _contradicted(scene)},
     ("POST", PAUSE): {"sub_account_id": lambda scene: scene.spare_clients[0]},
     ("POST", CLOSE): {"sub_account_id": lambda scene: scene.spare_clients[1]},
     **{(method, path): {"application_id": lambda scene: _application(scene)} for method, path in APPLICATIONS},
     ("DELETE", CONNECTION): {"workspace_id": lambda scene: _a_workspace_that_may_disconnect(scene)},
+    ("DELETE", f"{VOICE_ENDPOINTS}/{{endpoint_id}}"): {"endpoint_id": lambda scene: _spare_voice_endpoint(scene)},
+    ("DELETE", VOICE_AGENT): {"agent_id": lambda scene: _assigned_agent(scene)},
     ("DELETE", f"{WEBHOOK_ENDPOINTS}/{{endpoint_id}}"): {"endpoint_id": lambda scene: _webhook_endpoint(scene, 1)},
     ("POST", f"{WEBHOOK_ENDPOINTS}/{{endpoint_id}}/enable"): {"endpoint_id": lambda scene: _webhook_endpoint(scene, 0)},
 }
@@ -238,6 +244,15 @@ def _application(scene: Scene) -> str:
     return str(made["id"])
 
 
+def _contradicted(scene: Scene) -> str:
+    """A call that was billed, and reported once more with another end."""
+    first = call(scene.client, f"call_{uuid.uuid4().hex}")
+    for event in (first, changed(first, ended_at=moment(99))):
+        scene.world.report(event)
+        scene.world.drain()
+    return str(first["id"])
+
+
 def _a_workspace_that_may_disconnect(scene: Scene) -> str:
     """One of its own, with an account of its own: what a scene's clients pay on stays."""
     workspace = scene.world.workspace()
@@ -248,6 +263,20 @@ def _a_workspace_that_may_disconnect(scene: Scene) -> str:
 def _top_up(scene: Scene, owner: str) -> str:
     top_up_id: str = scene.paying.top_up(owner, TOP_UP["amount"], "order-8")["id"]
     return top_up_id
+
+
+def _spare_voice_endpoint(scene: Scene) -> str:
+    """One that nothing comes in by."""
+    path = VOICE_ENDPOINTS.format(workspace_id=scene.workspace)
+    spare = [each["id"] for each in scene.world.get(path)["data"] if each["id"] != scene.endpoint["id"]]
+    return str(spare[0] if spare else scene.world.endpoint(scene.workspace, "cloudevents")["id"])
+
+
+def _assigned_agent(scene: Scene) -> str:
+    """One that is there, and may go."""
+    values = {"sub_account_id": scene.client, "provider": "cloudevents", "agent_id": "agent_leaving"}
+    scene.world.put(VOICE_AGENT.format(**values))
+    return values["agent_id"]
 
 
 def _webhook_endpoint(scene: Scene, number: int) -> str:
@@ -425,11 +454,11 @@ BODIES: dict[tuple[str, str], Callable[[Scene], Any]] = {
     ("POST", "/v1/sub-accounts/{sub_account_id}/wallet/credits"): _credit,
     ("POST", USAGE_EVENTS): _usage_event,
     ("POST", VOICE_WEBHOOK): _usage_event,
-    ("POST", "/v1/workspaces/{workspace_id}/voice-endpoints"): lambda _: {"provider": "retell", "secret": "key_12345"},
+    ("POST", VOICE_ENDPOINTS): lambda _: {"provider": "retell", "secret": "key_12345"},
     ("PUT", SNAPSHOT): _snapshot,
     ("POST", f"{SNAPSHOT}/preview"): lambda scene: {"sub_accounts": [scene.client]},
     ("POST", APPLY): lambda scene: {"sub_accounts": [scene.client], "version": 0},
-    **{("POST", path): lambda _: {"note": "invoice overdue"} for path in (PAUSE, *RESUMES, PAUSE_ALL)},
+    **{("POST", path): lambda _: {"note": "invoice overdue"} for path in (PAUSE, *RESUMES, PAUSE_ALL, DISMISS)},
     ("POST", CLOSE): lambda _: {"settle": "forfeit", "note": "moved to another provider"},
     ("PUT", PERSON): lambda _: {"role": "admin"},
     ("POST", "/v1/dashboard-sessions"): lambda scene: {"email": OWNER, "workspace": scene.workspace},

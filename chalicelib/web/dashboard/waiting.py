@@ -58,4 +58,10 @@ def _assign(visit: Visit) -> Done:
     return Done("Assigned. Its calls that wait are billed within a few seconds.", "waiting", {"status": "unmatched"})
 
 
-ACTIONS = {"assign-agent": Action(_assign, show)}
+def _dismiss(visit: Visit) -> Done:
+    values = {name: visit.form.get(name, "") for name in ("source", "event_id")} | {"workspace_id": visit.workspace.id}
+    ask(visit.call, "POST", f"{EVENTS}/{{source}}/{{event_id}}/dismiss", values, {"note": "Seen on the dashboard"})
+    return Done("Seen. What was billed first stands.", "waiting", {"status": "conflict"})
+
+
+ACTIONS = {"assign-agent": Action(_assign, show), "dismiss-event": Action(_dismiss, show)}

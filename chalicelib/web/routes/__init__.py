@@ -20,7 +20,7 @@ def _of_both(path: str) -> tuple[str, str]:
 ADDRESSES: dict[str, tuple[str, ...]] = {
     "accounts": (
         *("/v1/workspaces", _WS, f"{_WS}/cost", f"{_WS}/top-up-limits", f"{_WS}/sub-accounts"),
-        *(_SA, f"{_SA}/rebilling", f"{_SA}/voice-agents/{{provider}}/{{agent_id}}"),
+        *(_SA, f"{_SA}/rebilling", f"{_SA}/voice-agents", f"{_SA}/voice-agents/{{provider}}/{{agent_id}}"),
     ),
     "wallets": (
         *_of_both("/wallet"),
@@ -28,9 +28,17 @@ ADDRESSES: dict[str, tuple[str, ...]] = {
         *_of_both("/wallet/entries.csv"),
         *_of_both("/wallet/credits"),
     ),
-    "usage": ("/v1/usage-events", "/v1/usage-events/{source}/{event_id}", f"{_WS}/usage-events"),
+    "usage": (
+        "/v1/usage-events",
+        "/v1/usage-events/{source}/{event_id}",
+        f"{_WS}/usage-events",
+        f"{_WS}/usage-events/{{source}}/{{event_id}}/dismiss",
+    ),
     "access": (f"{_SA}/access",),
-    "voice": (f"{_WS}/voice-endpoints", "/webhooks/voice/{provider}/{endpoint_id}"),
+    "voice": (
+        *(f"{_WS}/voice-endpoints", f"{_WS}/voice-endpoints/{{endpoint_id}}"),
+        "/webhooks/voice/{provider}/{endpoint_id}",
+    ),
     "payments": (
         *(f"{_WS}/stripe/connect", f"{_WS}/stripe", "/oauth/stripe/start", "/oauth/stripe/callback"),
         *_of_both("/wallet/top-ups"),

@@ -3,9 +3,10 @@
 from http import HTTPStatus
 
 from chalicelib.clock import now_ms
+from chalicelib.domain.accounts import Provider
 from chalicelib.domain.errors import Invalid
 from chalicelib.flows import configure
-from chalicelib.storage import accounts
+from chalicelib.storage import account_pages, accounts
 from chalicelib.validation import validate
 from chalicelib.web import requests
 from chalicelib.web.answers import ListOf, ShownSubAccount, ShownVoiceAgent, ShownWorkspace
@@ -126,6 +127,37 @@ def assign_voice_agent(call: Call[None], sub_account_id: str, provider: str, age
     agent = validate(requests.VoiceAgentPath, {"provider": provider, "agent_id": agent_id})
     assigned = configure.assign_agent(sub_account_id, agent.provider, agent.agent_id)
     return ShownVoiceAgent(provider=agent.provider, agent_id=agent.agent_id, sub_account=assigned.id)
+
+
+@door(
+    "GET",
+    "/v1/sub-accounts/{sub_account_id}/voice-agents",
+    summary="List a sub-account's voice agents",
+    answers=ListOf[ShownVoiceAgent],
+)
+def list_voice_agents(call: Call[None], sub_account_id: str) -> ListOf[ShownVoiceAgent]:
+    """All agents whose calls are this sub-account's, by platform and id."""
+    found = account_pages.agents_of(accounts.get_sub_account(sub_account_id))
+    agents = [
+        ShownVoiceAgent(provider=Provider(provider), agent_id=agent_id, sub_account=sub_account_id)
+        for provider, agent_id in found
+    ]
+    return ListOf[ShownVoiceAgent](data=agents)
+
+
+@door(
+    "DELETE",
+    "/v1/sub-accounts/{sub_account_id}/voice-agents/{provider}/{agent_id}",
+    summary="Take a voice agent away from a sub-account",
+    answers=ShownVoiceAgent,
+)
+def remove_voice_agent(call: Call[None], sub_account_id: str, provider: str, agent_id: str) -> ShownVoiceAgent:
+    """From now on, this agent's calls are nobody's: they wait as `unmatched`, and are posted once the agent is assigned
+    again, to whomever. Calls that were posted stay where they are. Answers the agent as it was.
+    """
+    agent = validate(requests.VoiceAgentPath, {"provider": provider, "agent_id": agent_id})
+    configure.unassign_agent(sub_account_id, agent.provider, agent.agent_id)
+    return ShownVoiceAgent(provider=agent.provider, agent_id=agent.agent_id, sub_account=sub_account_id)
 
 
 def _effective_at_ms(asked_ms: int | None) -> int:

@@ -33,7 +33,7 @@ class ShownChange(AnswerModel):
     by_kind: Literal["api_key", "person"]
     by: str = Field(description="The e-mail address of the person, or the name of the API key.")
     action: str = Field(description="The operationId of the request.", examples=["set_rebilling"])
-    on: str = Field(description="The id of the workspace, sub-account or webhook endpoint.")
+    on: str = Field(description="The id of the workspace, sub-account, voice or webhook endpoint.")
     old: dict[str, Any] | None = Field(alias="from")
     new: dict[str, Any] | None = Field(alias="to")
 

@@ -5,9 +5,10 @@ from http import HTTPStatus
 from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.people import Person
 from chalicelib.domain.usage import Status
+from chalicelib.flows.dismiss_usage import dismiss_usage
 from chalicelib.flows.ingest_usage import ingest_events
 from chalicelib.storage import accounts, usage_events
-from chalicelib.web import requests
+from chalicelib.web import account_requests, requests
 from chalicelib.web.answers import ListOf, ShownUsageEvent, ShownWaitingEvent
 from chalicelib.web.doors import Call, door
 from chalicelib.web.show import show_queued, show_usage_event
@@ -66,3 +67,19 @@ def list_waiting_events(call: Call[None], workspace_id: str) -> ListOf[ShownWait
     found, has_more = usage_events.waiting_events(workspace_id, Status(page.status), page.limit, page.starting_after)
     shown = [ShownWaitingEvent(**show_usage_event(kept).model_dump(), cursor=cursor) for cursor, kept in found]
     return ListOf[ShownWaitingEvent](data=shown, has_more=has_more)
+
+
+@door(
+    "POST",
+    "/v1/workspaces/{workspace_id}/usage-events/{source}/{event_id}/dismiss",
+    summary="Dismiss a usage event that waits for a person",
+    body=account_requests.StatusNote,
+    answers=ShownUsageEvent,
+)
+def dismiss_event(
+    call: Call[account_requests.StatusNote], workspace_id: str, source: str, event_id: str
+) -> ShownUsageEvent:
+    """It is never billed, whoever sends it again, and listed no more. Of one that was billed and then contradicted, the
+    bill stands; that is all that the agency's own people can dismiss.
+    """
+    return show_usage_event(dismiss_usage(workspace_id, source, event_id, call.caller, call.body.note))
