@@ -9,6 +9,7 @@ from typing import Any
 from chalice.app import Chalice, Cron
 
 from chalicelib.settings import settings
+from chalicelib.starting import for_good
 from chalicelib.web.routes import routes
 
 QUEUE_BATCH_SIZE = 500
@@ -30,7 +31,8 @@ NEEDED_FIRST = {
 app = Chalice(app_name="rebill", configure_logs=False)
 app.register_blueprint(routes)
 if settings().handler in NEEDED_FIRST:
-    import_module(NEEDED_FIRST[settings().handler])
+    with for_good():
+        import_module(NEEDED_FIRST[settings().handler])
 
 
 @app.on_sqs_message(

@@ -5,6 +5,7 @@ second for a wallet with thirteen thousand entries. What it answers stays its ow
 that the key condition, the cursor and the limit leave. Runs inside MiniStack's process, and imports nothing of ours.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +16,12 @@ Item = dict[str, Any]
 Table = dict[str, Any]
 Row = tuple[tuple[Any, ...], tuple[str, str]]  # where an item stands in the index; its keys in the table
 Bounds = tuple[int, int]
+Term = tuple[str, bool, str]  # a name, whether the value is all of its text or the beginning, the value's name
+Terms = tuple[Term, ...]
 
 NAMES = ("IDENT", "NAME_REF")  # as MiniStack calls the parts of an expression
 COMPARISONS = ("EQ", "LT", "LE", "GT", "GE")
+TERM = re.compile(r"(#?\w+) = (:\w+)|begins_with ?\((#?\w+), (:\w+)\)")
 
 
 class Indexes:
@@ -142,7 +146,7 @@ class Expressions:
 
     def __init__(self) -> None:
         self._evaluate: Callable[..., bool] = dynamodb._evaluate_condition
-        self._read: dict[tuple[str, str], Any] = {}
+        self._read: dict[tuple[str, str], tuple[Any, Terms]] = {}
 
     def install(self) -> None:
         """Answer from now on."""
@@ -150,17 +154,38 @@ class Expressions:
 
     def evaluate(self, text: str, item: Item, values: Any, names: Any, slot: str = "ConditionExpression") -> bool:
         """As MiniStack's own, which also says what is wrong."""
-        tokens = self._read.get((text, slot))
-        if tokens is None:
+        known = self._read.get((text, slot))
+        if known is None:
             answer = self._evaluate(text, item, values, names, slot=slot)
             if text and "BETWEEN" not in text.upper():  # there, values decide whether it is right
-                self._read[text, slot] = dynamodb._tokenize(text)
+                self._read[text, slot] = dynamodb._tokenize(text), _terms(text)
             return answer
+        tokens, terms = known
         try:
+            if terms:
+                held = [_holds(term, item, values, names) for term in terms]  # all of them: any may be wrong
+                return all(held)
             found: bool = dynamodb._ExprEval(tokens, item, values, names).evaluate()
         except Exception:  # noqa: BLE001 - MiniStack's own then raises the right one
             return self._evaluate(text, item, values, names, slot=slot)
         return found
+
+
+def _terms(text: str) -> Terms:
+    """A condition of equal texts and beginnings of texts, as most keys have; empty for any other."""
+    parts = [TERM.fullmatch(part) for part in text.split(" AND ")]
+    if not all(parts):
+        return ()
+    return tuple((part[1] or part[3], part[1] is not None, part[2] or part[4]) for part in parts if part)
+
+
+def _holds(term: Term, item: Item, values: Any, names: Any) -> bool:
+    """Raises KeyError where something is no text: MiniStack's own then knows what that means."""
+    name, is_whole, reference = term
+    wanted, there = values[reference]["S"], item.get((names or {}).get(name, name))
+    if there is None:
+        return False
+    return bool(there["S"] == wanted if is_whole else there["S"].startswith(wanted))
 
 
 def install() -> None:

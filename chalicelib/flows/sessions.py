@@ -17,6 +17,7 @@ from chalicelib.domain.errors import NotFound, Unauthenticated
 from chalicelib.domain.people import Person
 from chalicelib.settings import session_secret, settings
 from chalicelib.storage import accounts, people
+from chalicelib.storage.page_reads import read_visitor
 
 LINK_BYTES = 32
 LINK_SECONDS = 300
@@ -76,6 +77,7 @@ def read_session(token: str) -> Person:
         Unauthenticated: it is not one of ours, has expired, or was signed out. Unavailable: nobody knows.
     """
     claims = _claims(token)
+    read_visitor(claims["workspace"], claims["sub"], claims["sid"])  # a page needs all of it, in one trip
     if people.is_signed_out(claims["sid"]):
         raise _no_session("This session was signed out.")
     return Person(claims["sub"], claims["workspace"], claims["sid"], csrf_of(claims["sid"]))

@@ -9,6 +9,8 @@ from botocore.config import Config
 from botocore.parsers import JSONParser, ResponseParserFactory
 from pynamodb.connection import Connection
 
+from chalicelib.starting import for_good
+
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 4
 SEND_ATTEMPTS = 3
@@ -41,9 +43,12 @@ class _Connection(Connection):
 @cache
 def connection() -> Connection:
     """The connection, made when it is first used."""
-    return _Connection(
+    made = _Connection(
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         max_retry_attempts=SEND_ATTEMPTS - 1,
         max_pool_connections=MOST_CONNECTIONS,
     )
+    with for_good():
+        _ = made.client  # makes it, from all that botocore knows of DynamoDB
+    return made

@@ -16,7 +16,7 @@ from pynamodb.models import Model
 
 from chalicelib.storage.connecting import connection
 
-THREADS = 8
+THREADS = 3  # more would wait for one another: Python runs one of them at a time
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,16 +5,17 @@ from chalicelib.storage.batches import Raw, get_all
 from chalicelib.storage.connections import CONNECTION
 from chalicelib.storage.customers import BACKUP, CARD
 from chalicelib.storage.items import Item, Key, keep, not_read_yet
-from chalicelib.storage.people import PEOPLE, reach_key
+from chalicelib.storage.people import PEOPLE, reach_key, signed_out_key
 from chalicelib.storage.refill_switch import EVERYBODY, SWITCH
 from chalicelib.storage.refills import STANDING
 from chalicelib.storage.tables import AccountItem, PaymentItem, WalletItem
 from chalicelib.storage.top_ups import PAYING
 
 
-def read_visitor(workspace_id: str, email: str) -> None:
-    """A workspace, and what somebody may do there."""
+def read_visitor(workspace_id: str, email: str, session_id: str) -> None:
+    """Whether a session is over, its workspace, and what somebody may do there."""
     _read(
+        (AccountItem, *signed_out_key(session_id)),
         (WorkspaceItem, workspace_id, WORKSPACE),
         (AccountItem, workspace_id, PEOPLE),
         (AccountItem, workspace_id, reach_key(email)),

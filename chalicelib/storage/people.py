@@ -100,14 +100,22 @@ def use_link(link_hash: str, now: int) -> Facts | None:
 def sign_out(session_id: str, expires_at: int, now_ms: int) -> None:
     """Remember, as long as it would last, that a session is over."""
     with store_trouble_is_ours():
-        key = f"{SIGNED_OUT}#{session_id}"
-        AccountItem(key, SIGNED_OUT, expires_at=expires_at, created_at_ms=now_ms).save()
+        AccountItem(*signed_out_key(session_id), expires_at=expires_at, created_at_ms=now_ms).save()
 
 
 def is_signed_out(session_id: str) -> bool:
     """Whether a session is over."""
     with store_trouble_is_ours():
-        return AccountItem.count(f"{SIGNED_OUT}#{session_id}", consistent_read=True) > 0
+        try:
+            AccountItem.get(*signed_out_key(session_id), consistent_read=True)
+        except DoesNotExist:
+            return False
+    return True
+
+
+def signed_out_key(session_id: str) -> tuple[str, str]:
+    """Where it stands that a session is over."""
+    return f"{SIGNED_OUT}#{session_id}", SIGNED_OUT
 
 
 def _users(sub_account_id: str) -> str:

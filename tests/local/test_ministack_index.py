@@ -61,6 +61,28 @@ def test_every_way_to_ask_an_index_answers_the_same_while_items_come_change_and_
 
 
 @pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("value", [{"S": "cal"}, {"S": "call-1"}, {"S": ""}, {"N": "1"}])
+@pytest.mark.parametrize(
+    "text", ["#pk = :v", "begins_with(#pk, :v)", "whose = :a AND begins_with (pk, :v)", "nobody = :v"]
+)
+def test_every_text_that_a_condition_compares_is_compared_as_by_ministack_alone(text: str, value: Any) -> None:
+    items: list[Any] = [{"pk": {"S": "call-1"}, "whose": {"S": "a"}}, {"pk": {"S": "call-10"}}, {"pk": {"N": "1"}}, {}]
+    alone = [_verdict(text, item, value) for item in items]
+    ministack_index.install()
+
+    ours = [[_verdict(text, item, value) for item in items] for _ in range(2)]
+
+    assert ours == [alone, alone]
+
+
+def _verdict(text: str, item: Any, value: Any) -> bool | str:
+    try:
+        return bool(dynamodb._evaluate_condition(text, item, {":v": value, ":a": {"S": "a"}}, {"#pk": "pk"}))
+    except ValueError as wrong:
+        return str(wrong)
+
+
+@pytest.mark.usefixtures("table")
 def test_a_condition_that_is_wrong_is_refused_in_ministacks_own_words_each_time() -> None:
     said = [_complaint("place > ")]
     ministack_index.install()

@@ -16,7 +16,6 @@ from chalicelib.domain.accounts import Workspace
 from chalicelib.domain.errors import Invalid, RebillError
 from chalicelib.domain.people import Person, Rights, Role
 from chalicelib.storage import accounts, people
-from chalicelib.storage.page_reads import read_visitor
 from chalicelib.web.dashboard import money
 from chalicelib.web.dashboard.own_api import ask
 from chalicelib.web.doors import Call
@@ -90,7 +89,6 @@ def visit_of(call: Call[Any], person: Person) -> Visit:
     Raises:
         NotFound: their workspace is gone.
     """
-    read_visitor(person.workspace_id, person.email)
     workspace = accounts.get_workspace(person.workspace_id)
     return Visit(call, person, people.rights_of(workspace.id, person.email), workspace)
 

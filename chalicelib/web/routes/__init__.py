@@ -5,9 +5,12 @@ and Chalice, which has to know every address, for none of them.
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 from chalice.app import Blueprint, Response
+
+from chalicelib.starting import for_good
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WS, _SA = "/v1/workspaces/{workspace_id}", "/v1/sub-accounts/{sub_account_id}"
@@ -79,9 +82,11 @@ FILE_OF = {path: file for file, paths in ADDRESSES.items() for path in paths}
 routes = Blueprint(__name__)
 
 
+@cache
 def load(file: str) -> None:
     """Load one of our files, if it is not loaded yet: its doors then stand in `web/doors.py`."""
-    import_module(f"{__name__}.{file}")
+    with for_good():
+        import_module(f"{__name__}.{file}")
 
 
 def _handler(path: str) -> Callable[..., Response]:
