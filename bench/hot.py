@@ -21,11 +21,13 @@ from ulid import ULID
 from app import app
 from bench.naive import Item
 from chalicelib.clock import now_ms
+from chalicelib.domain.money import MICROS_PER_UNIT
 from chalicelib.domain.rating import VOICE, Price, PriceType, RateCard
 from chalicelib.domain.refill import RefillRule
 from chalicelib.domain.usage import DAY_MS, Report, UsageEvent
 from chalicelib.domain.wallet import Entry
 from chalicelib.flows import authenticate, configure
+from chalicelib.flows.give_credit import give_credit
 from chalicelib.flows.post_usage import Message, post_usage
 from chalicelib.storage import ledger, refills
 from chalicelib.storage.entries import entry_key, entry_values, key_parts, to_attributes
@@ -35,7 +37,7 @@ from chalicelib.storage.tables import EntryItem
 PROVIDER = "vapi"
 PRICE = Price(PriceType.FIXED, 150_000)
 LONGEST_TALK_MS = 600_000
-PLENTY = "10000.00"
+PLENTY_MICROS = 10**6 * MICROS_PER_UNIT  # a door gives no more than ten thousand at once, and these use more
 FILL_BATCH = 25  # of one BatchWriteItem
 FILL_THREADS = 2
 SECONDS_TO_POST = 120.0
@@ -73,8 +75,7 @@ class HotWorkspace:
         self.id: str = doors.call("POST", "/v1/workspaces", owner)["id"]
         self.agents = [str(uuid.uuid4()) for _ in range(clients)]
         self.clients = [self._client(doors, agent) for agent in self.agents]
-        credit = {"amount": PLENTY, "note": "for the bench"}
-        doors.call("POST", f"/v1/workspaces/{self.id}/wallet/credits", credit, **{"idempotency-key": "bench"})
+        give_credit(self.id, PLENTY_MICROS, "for the bench", "bench")
         for owner_id in [self.id, *self.clients] if refill_rule else []:
             no_rule = refills.get_standing(owner_id)
             refills.save_rule(no_rule, no_rule.with_rule(RefillRule(enabled=True), now_ms()))
@@ -85,8 +86,7 @@ class HotWorkspace:
         # The door sets prices from now on only, so the card goes in through the flow behind it.
         configure.set_rebilling(made, RateCard(now_ms() - DAY_MS, prices={VOICE: PRICE}), ())
         doors.call("PUT", f"/v1/sub-accounts/{made}/voice-agents/{PROVIDER}/{agent}")
-        credit = {"amount": PLENTY, "note": "for the bench"}
-        doors.call("POST", f"/v1/sub-accounts/{made}/wallet/credits", credit, **{"idempotency-key": "bench"})
+        give_credit(made, PLENTY_MICROS, "for the bench", "bench")
         return made
 
     def messages(self, count: int, clients: int) -> list[Message]:

@@ -110,7 +110,8 @@ def measure(doors: Doors, world: HotWorkspace, runs: int, display: Steps) -> Par
         messages = world.messages(500, 20)
         posted = place.run(POST, "app.post_usage_batch", json.dumps([[each.id, each.body] for each in messages]))
     if posted["status"] or gate["status"] != 200:
-        raise RuntimeError("The fresh processes did not do their work")
+        told = f"the gate answered {gate['status']}, {posted['status']} of 500 events came back"
+        raise RuntimeError(f"The fresh processes did not do their work: {told}")
     rows = [_row(name, answers, place.zip_mb) for name, answers in found.items()]
     for name, answer in (("app, the gate asked once", gate), ("post_usage_batch, 500 posted", posted)):
         rows.append((name, "-", *_size(answer), place.zip_mb))

@@ -292,6 +292,17 @@ def test_a_balance_is_transferred_to_the_account_that_is_named(client: Client) -
 # Its calls, and what it came to
 
 
+def test_an_agent_is_taken_away_where_it_is_listed(client: Client) -> None:
+    client.owner.send(client.open().form("account-agent"), provider="retell", agent_id="agent_7")
+    page = client.owner.send(client.open().form("account-agent"), provider="vapi", agent_id="asst_2")
+
+    page = client.owner.send(page.form("account-agent-away", agent_id="agent_7"))
+
+    assert "agent_7 is taken away" in page.text
+    assert "vapi asst_2" in page.text
+    assert not [form for form in page.forms if form.fields.get("agent_id") == "agent_7"]
+
+
 def test_calls_that_waited_for_their_agent_are_posted_when_it_is_assigned(client: Client) -> None:
     page = client.owner.send(client.open().form("account-agent"), provider="retell", agent_id="agent_7")
 

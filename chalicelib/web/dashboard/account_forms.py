@@ -23,6 +23,7 @@ LABELS = {
     "transfer_to": "The other sub-account",
     "settle": "What becomes of the balance",
 }
+AGENT = f"{SUB_ACCOUNT}/voice-agents/{{provider}}/{{agent_id}}"
 BELOW_COST = "This is less than a minute costs you: every call loses money. Tick the box below if you mean it."
 SENT_BEFORE = "This form was sent before with other values, and that was done. Send it again to do this as well."
 STOPS = "From now on calls stop when this client's wallet is empty, too."
@@ -152,8 +153,14 @@ def _close(visit: Visit) -> Done:
 
 def _assign(visit: Visit) -> Done:
     provider, agent_id = visit.form.get("provider", ""), visit.form.get("agent_id", "").strip()
-    asked(visit, "PUT", f"{SUB_ACCOUNT}/voice-agents/{{provider}}/{{agent_id}}", provider=provider, agent_id=agent_id)
+    asked(visit, "PUT", AGENT, provider=provider, agent_id=agent_id)
     return _here(visit, "Assigned. Calls of this agent are this client's, those that waited for it too.")
+
+
+def _take_away(visit: Visit) -> Done:
+    provider, agent_id = visit.form.get("provider", ""), visit.form.get("agent_id", "")
+    asked(visit, "DELETE", AGENT, provider=provider, agent_id=agent_id)
+    return _here(visit, f"{agent_id} is taken away. Its calls wait from now on until it is somebody's again.")
 
 
 ACCOUNT_ACTIONS: dict[str, Action] = {
@@ -166,4 +173,5 @@ ACCOUNT_ACTIONS: dict[str, Action] = {
     "account-resume": Action(_resume, show_account),
     "account-close": Action(_close, show_account),
     "account-agent": Action(_assign, show_account),
+    "account-agent-away": Action(_take_away, show_account),
 }
