@@ -1,5 +1,6 @@
 """The pages of the dashboard, through the server of `make run`: how long each takes, and what it asks of the store."""
 
+import gc
 import statistics
 import threading
 import time
@@ -89,6 +90,8 @@ def measure(endpoint_url: str, stage: str, plan: Plan, display: Steps) -> Part:
         server = open_here.enter_context(Server(0))
         open_here.enter_context(server.serving(app))
         pages = _pages(server.base_url, made, open_here)
+        gc.collect()
+        gc.freeze()  # what was measured before has left much in this process, which no server of pages has
         with display.step("pages", plan.rounds) as step:
             for number in range(WARM_UP + plan.rounds):
                 for page in pages:
