@@ -40,7 +40,11 @@ class Errands:
     def an_agency_sets_itself_up(self) -> None:
         workspace = self.platform.workspace()
         client = self.platform.client(workspace)
-        self.platform.ring(self.platform.line(workspace, client, "vapi"))
+        line = self.platform.line(workspace, client, "vapi")
+        self.platform.ring(line)
+        self.platform.delete(f"{path_of(client)}/voice-agents/vapi/{line.agent}")
+        (endpoint,) = self.platform.get(f"/v1/workspaces/{workspace}/voice-endpoints")["data"]
+        self.platform.delete(f"/v1/workspaces/{workspace}/voice-endpoints/{endpoint['id']}")
         self.platform.get("/v1/workspaces/" + workspace)
         self.platform.get(f"/v1/workspaces/{workspace}/sub-accounts")
         self.platform.get(f"/v1/workspaces/{workspace}/usage-events?status=unmatched")

@@ -29,8 +29,8 @@ def show(visit: Visit) -> Response:
     workspace_id, today = visit.workspace.id, utc_day(now_ms())
     first_day = f"{today[:7]}-01"
     with together() as reads:
+        all_clients = reads.begin(clients_of, workspace_id)  # first: it takes the longest
         reads.begin(read_wallet_page, workspace_id, workspace_id)
-        all_clients = reads.begin(clients_of, workspace_id)
         days = reads.begin(wallets.day_totals, workspace_id, min(first_day, figures.days_before(today, 6)), today)
         of_calls = reads.begin(attention.of_calls, visit)
     wallet, connection = visit.get(WALLET), _connection(visit)
