@@ -20,7 +20,7 @@ test: .venv/ready ## The tests, on every core; each worker has an AWS of its own
 deployed: .venv/ready ## The tests of what would go to AWS, on a stage of its own behind API Gateway (90 s, most of it waiting)
 	$(BIN)/python -m pytest tests/deployed
 
-rights: .venv/ready ## On the deployed stage: every statement is taken out of every role, and must be missed (four minutes)
+rights: .venv/ready ## On the deployed stage: every statement is taken out of every role, and must be missed (three minutes)
 	$(BIN)/python -m pytest tests/deployed/test_rights.py --every-right
 
 check: lint types ## What CI runs: lint, types, house rules, tests, and beside them those of the deployed stage

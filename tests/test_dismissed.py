@@ -1,9 +1,11 @@
 """What waits for a person can be set aside: it is never billed, and no list shows it any more."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from chalicelib.storage.tables import EntryItem
 from tests.calls import call, changed, moment
 from tests.dashboard.visiting import Visitor
 from tests.test_unmatched import AGENT, CLOUDEVENTS
@@ -42,7 +44,7 @@ def report(world: World, event: object) -> None:
     world.drain()
 
 
-def odd_call(client: str, event_id: str = "c1") -> dict[str, object]:
+def odd_call(client: str, event_id: str = "c1") -> dict[str, Any]:
     """A call that nobody can bill: it ended before it was answered."""
     return call(client, event_id, seconds=-42)
 
@@ -128,6 +130,42 @@ def test_an_agency_sees_a_contradiction_off_and_cannot_waive_what_it_owes_the_pl
     assert not owner.open("waiting", status="needs_review").has_form("dismiss-event")
     owner.send(replace(form, fields=form.fields | {"event_id": "odd"}))
     assert waiting(world, workspace, "needs_review") == ["odd"]
+
+
+def test_a_call_that_was_billed_while_somebody_dismissed_it_stays_billed(
+    world: World, workspace: str, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CLOUDEVENTS.report(world, world.endpoint(workspace, "cloudevents"), "c1")
+    world.drain()
+    save = EntryItem.save
+
+    def too_late(item: Any, *given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(EntryItem, "save", save)
+        world.put(f"/v1/sub-accounts/{client}/voice-agents/cloudevents/{AGENT}", {})
+        world.drain()
+        return save(item, *given, **named)
+
+    monkeypatch.setattr(EntryItem, "save", too_late)
+
+    refused = world.call("POST", path(workspace), WHY)
+
+    assert (refused.status, problem_of(refused)["detail"]) == (409, "This event waits for nobody: it is posted.")
+    assert world.balance(client) == "-0.105000"
+
+
+def test_what_waits_and_is_contradicted_goes_on_waiting_once_an_agency_has_seen_the_contradiction(
+    world: World, workspace: str, client: str
+) -> None:
+    odd = odd_call(client)
+    report(world, odd)
+    report(world, changed(odd, ended_at=moment(90)))
+    owner = Visitor(world, OWNER, workspace)
+
+    owner.send(owner.open("waiting", status="conflict").form("dismiss-event"))
+
+    assert waiting(world, workspace, "conflict") == []
+    assert waiting(world, workspace, "needs_review") == ["c1"]
+    assert world.usage(SOURCE, "c1")["status"] == "needs_review"
 
 
 def test_what_waits_for_nobody_cannot_be_dismissed(world: World, workspace: str, client: str) -> None:

@@ -34,7 +34,7 @@ class Status(StrEnum):
     DISMISSED = "dismissed"
 
 
-WAITING = frozenset({Status.UNMATCHED, Status.NEEDS_REVIEW, Status.CONFLICT})  # for a person
+WAITS_FOR_A_PERSON = frozenset({Status.UNMATCHED, Status.NEEDS_REVIEW, Status.CONFLICT})
 
 
 @dataclass(frozen=True)

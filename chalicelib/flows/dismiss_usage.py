@@ -2,7 +2,7 @@
 
 from chalicelib.domain.errors import Conflict, Forbidden, NotFound
 from chalicelib.domain.people import Caller, Person
-from chalicelib.domain.usage import WAITING, Status
+from chalicelib.domain.usage import WAITS_FOR_A_PERSON, Status
 from chalicelib.storage import usage_events
 from chalicelib.storage.usage_events import KeptEvent
 from chalicelib.telemetry import logger
@@ -19,10 +19,10 @@ def dismiss_usage(workspace_id: str, source: str, event_id: str, caller: Caller,
     """
     kept = _find(workspace_id, source, event_id)
     is_person = isinstance(caller, Person)
-    if is_person and kept.status in WAITING - {Status.CONFLICT}:
+    if is_person and kept.status in WAITS_FOR_A_PERSON - {Status.CONFLICT}:
         raise Forbidden("platform_only", "Only your platform can say that a call is never billed. Ask it to.")
     by = caller.email if isinstance(caller, Person) else caller.name
-    if kept.status not in WAITING or not usage_events.dismiss(kept, is_person, by, note):
+    if kept.status not in WAITS_FOR_A_PERSON or not usage_events.dismiss(kept, is_person, by, note):
         status = _find(workspace_id, source, event_id).status
         raise Conflict("nothing_waits", f"This event waits for nobody: it is {status.value}.")
     ids = {"workspace_id": workspace_id, "source": source, "event_id": event_id}
@@ -31,7 +31,7 @@ def dismiss_usage(workspace_id: str, source: str, event_id: str, caller: Caller,
 
 
 def _find(workspace_id: str, source: str, event_id: str) -> KeptEvent:
-    found = [kept for kept in usage_events.find_usage(source, event_id) if kept.workspace_id == workspace_id]
-    if not found:
+    found = usage_events.find_usage_of(workspace_id, source, event_id)
+    if found is None:
         raise NotFound("not_found", "There is no such usage event.")
-    return found[0]
+    return found

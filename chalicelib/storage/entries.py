@@ -6,7 +6,7 @@ from typing import Any
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain.rating import Charge, PriceType
-from chalicelib.domain.usage import WAITING, Status, UsageEvent
+from chalicelib.domain.usage import WAITS_FOR_A_PERSON, Status, UsageEvent
 from chalicelib.domain.wallet import CreditKind, Entry, EntryKind, Leg
 from chalicelib.storage.cards import price_from_json, price_to_json
 from chalicelib.storage.tables import EntryItem
@@ -79,7 +79,7 @@ def to_attributes(values: Values) -> dict[str, dict[str, str]]:
 
 def kept_to_item(event: UsageEvent, status: Status, reason: str | None, sort_id: str) -> EntryItem:
     """The item of a usage event that moved no wallet. Those that wait for a person are found by `attention`."""
-    needs_a_person = status in WAITING
+    needs_a_person = status in WAITS_FOR_A_PERSON
     may_be_posted_later = status is Status.UNMATCHED or reason == PRICE_MISSING
     return EntryItem(
         entry_key(EntryKind.USAGE, event.source, event.event_id),

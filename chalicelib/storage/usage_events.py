@@ -128,6 +128,11 @@ def find_usage(source: str, event_id: str) -> list[KeptEvent]:
     return [_tell(workspace_id, found) for workspace_id, found in by_workspace.items()]
 
 
+def find_usage_of(workspace_id: str, source: str, event_id: str) -> KeptEvent | None:
+    """Everything known of an event in one workspace."""
+    return next((kept for kept in find_usage(source, event_id) if kept.workspace_id == workspace_id), None)
+
+
 def _tell(workspace_id: str, items: Iterable[EntryItem]) -> KeptEvent:
     parts = {item.sk: item for item in items}
     receipt, kept = parts.get(f"{workspace_id}#receipt"), parts.get(workspace_id)

@@ -96,10 +96,9 @@ def _voice_agent(values: Values) -> dict[str, Any] | None:
 
 
 def _event(values: Values) -> dict[str, Any] | None:
-    found = usage_events.find_usage(values["source"], values["event_id"])
-    kept = [each for each in found if each.workspace_id == values["workspace_id"]]
+    kept = usage_events.find_usage_of(values["workspace_id"], values["source"], values["event_id"])
     facts = {"source": values["source"], "id": values["event_id"]}
-    return {**facts, "status": kept[0].status.value, "note": kept[0].note} if kept else None
+    return {**facts, "status": kept.status.value, "note": kept.note} if kept else None
 
 
 def _voice_endpoint(values: Values) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_from_the_first_page_to_an_empty_wallet(product: Product, owner: Person,
 
     product.calls_arrive(endpoint, agent)  # 4 minutes: 4 x 0.75 = 3.00 for the client, 4 x 0.07 = 0.28 for the agency
     owner.goes_to("Re-billing")
-    owner.sees_figure("Balance", "$49.72")
+    owner.sees_figure("Balance", "$59.72")
     owner.sees_figure("Margin", "$2.72")
     _sees_the_refill(client)
     _sees_why_it_was_charged(client)
@@ -80,9 +80,10 @@ def test_from_the_first_page_to_an_empty_wallet(product: Product, owner: Person,
 
 
 def _fills_its_own_wallet(owner: Person) -> None:
-    owner.presses("Pay $50.00")
-    owner.pays_at_stripe("Pay 50.00 USD")
-    owner.sees_figure("Balance", "$50.00")
+    owner.types("Another amount (USD)", "60.00")
+    owner.presses("Pay $60.00" if owner.javascript else "Pay this amount")
+    owner.pays_at_stripe("Pay 60.00 USD")
+    owner.sees_figure("Balance", "$60.00")
 
 
 def _begins_with_a_client(owner: Person) -> str:

@@ -111,7 +111,7 @@ def test_a_function_may_do_what_it_needs_and_needs_what_it_may_do(
     request: pytest.FixtureRequest, subtests: pytest.Subtests
 ) -> None:
     if not request.config.getoption("--every-right", default=False):
-        pytest.skip("takes four minutes: `make rights` takes every statement out of every deployed role, one by one")
+        pytest.skip("takes three minutes: `make rights` takes every statement out of every deployed role, one by one")
     stage: Stage = request.getfixturevalue("stage")
     errands = Errands(stage)
     with errands.hand.clock_off():
