@@ -29,6 +29,9 @@ os.environ.update(_stack.environment(), REBILL_STAGE=STAGE)
 embedded.install(_stack.endpoint_url)
 
 
+pytest_plugins = ("tests.packaged",)
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays: it need not be looked through for garbage again and again."""
     gc.collect()

@@ -1,4 +1,7 @@
-"""The package without the packages of `requirements.lock`, made once for a whole run: every worker reads the same."""
+"""The package without the packages of `requirements.lock`, made once for a whole run: every worker reads the same.
+
+`conftest.py` names this file a plugin: its fixtures are every test's.
+"""
 
 import fcntl
 import json
@@ -44,13 +47,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def build(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once_a_run(tmp_path_factory, "build", lambda folder: package(folder, STAGE, sources, requirements=False))
 
 
 @pytest.fixture(scope="session")
-def template(build: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((build / "sam.json").read_text())
+def template(built: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((built / "sam.json").read_text())
     return loaded
 
 

@@ -19,13 +19,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from local.package import LOCK_FILE, ROOT, SERVICES, PackageError, locked, package
-from tests.packaged import STAGE, build, of_type, sources, template  # noqa: F401 - pytest finds fixtures by name
+from tests.packaged import STAGE, of_type
 
 FUNCTION_TIMEOUT_SECONDS = 60
 RETENTION_SECONDS = 14 * 24 * 60 * 60
 
 
-def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
+def test_one_bad_message_does_not_take_its_whole_batch_with_it(template: dict[str, Any]) -> None:
     events = [event for each in of_type(template, "AWS::Serverless::Function").values() for event in each_event(each)]
 
     triggers = [event["Properties"] for event in events if event["Type"] == "SQS"]
@@ -40,7 +40,7 @@ def each_event(function: dict[str, Any]) -> list[dict[str, Any]]:
     return list(function["Properties"].get("Events", {}).values())
 
 
-def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
+def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(template: dict[str, Any]) -> None:
     tables = of_type(template, "AWS::DynamoDB::Table")
 
     assert len(tables) == 7
@@ -57,7 +57,7 @@ def test_every_table_can_be_restored_is_encrypted_and_outlives_the_stack(templat
 
 @pytest.mark.parametrize(("queue", "function"), [("usage", "PostUsage"), ("payments", "SettlePayments")])
 def test_no_message_is_ever_dropped_without_a_dead_letter_queue(
-    template: dict[str, Any],  # noqa: F811 - a fixture by its name
+    template: dict[str, Any],
     queue: str,
     function: str,
 ) -> None:
@@ -74,7 +74,7 @@ def test_no_message_is_ever_dropped_without_a_dead_letter_queue(
     assert template["Resources"][function]["Properties"]["Timeout"] == FUNCTION_TIMEOUT_SECONDS
 
 
-def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:  # noqa: F811 - a fixture by its name
+def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict[str, Any]) -> None:
     (entries,) = [
         table["Properties"]
         for table in of_type(template, "AWS::DynamoDB::Table").values()
@@ -88,14 +88,14 @@ def test_a_client_cannot_read_its_agencys_cost_from_its_statement(template: dict
     assert not [name for name in shown if "workspace" in name or "cost" in name]
 
 
-def test_the_same_sources_give_the_same_zip(sources: Path, build: Path, tmp_path: Path) -> None:  # noqa: F811 - fixtures by their names
+def test_the_same_sources_give_the_same_zip(sources: Path, built: Path, tmp_path: Path) -> None:
     package(tmp_path / "again", STAGE, sources, requirements=False)
 
-    assert (tmp_path / "again" / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
+    assert (tmp_path / "again" / "deployment.zip").read_bytes() == (built / "deployment.zip").read_bytes()
 
 
-def test_the_zip_brings_its_bytecode(build: Path) -> None:  # noqa: F811 - a fixture by its name
-    with zipfile.ZipFile(build / "deployment.zip") as packaged:
+def test_the_zip_brings_its_bytecode(built: Path) -> None:
+    with zipfile.ZipFile(built / "deployment.zip") as packaged:
         names = set(packaged.namelist())
 
     modules = [Path(name) for name in names if name.endswith(".py")]
@@ -127,7 +127,7 @@ def test_every_package_of_the_lock_has_its_hashes() -> None:
     assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==\S+( +--hash=sha256:[0-9a-f]{64})+ *", pin)] == []
 
 
-def test_another_version_than_the_locks_is_not_packaged(sources: Path, tmp_path: Path) -> None:  # noqa: F811 - a fixture by its name
+def test_another_version_than_the_locks_is_not_packaged(sources: Path, tmp_path: Path) -> None:
     changed = shutil.copytree(sources, tmp_path / "changed")
     lock = (changed / LOCK_FILE).read_text()
     (changed / LOCK_FILE).write_text(re.sub("^pyjwt==.*? ", "pyjwt==2.0.0 ", lock, flags=re.M))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.package import ROOT
-from tests.packaged import STAGE, build, of_type, sources, template  # noqa: F401 - pytest finds fixtures by name
+from tests.packaged import STAGE, of_type
 
 Template = dict[str, Any]
 
@@ -22,12 +22,12 @@ MOST_PATHS = 300  # API Gateway's quota of one API
 ALARM_CALLS = ("alarm", "bug")
 
 
-def properties(template: Template, kind: str) -> dict[str, dict[str, Any]]:  # noqa: F811 - a fixture's value
+def properties(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     return {name: item["Properties"] for name, item in of_type(template, kind).items()}
 
 
-def test_awss_own_schemas_find_nothing_wrong_with_it(build: Path) -> None:  # noqa: F811 - a fixture by its name
-    command = [str(Path(sys.executable).with_name("cfn-lint")), str(build / "sam.json")]
+def test_awss_own_schemas_find_nothing_wrong_with_it(built: Path) -> None:
+    command = [str(Path(sys.executable).with_name("cfn-lint")), str(built / "sam.json")]
 
     linted = subprocess.run(command, capture_output=True, text=True)
 
@@ -35,7 +35,7 @@ def test_awss_own_schemas_find_nothing_wrong_with_it(build: Path) -> None:  # no
     assert linted.returncode == 0
 
 
-def test_it_is_small_enough_for_aws(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_it_is_small_enough_for_aws(template: Template) -> None:
     paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     parts = {"/".join(path.split("/")[: depth + 1]) for path in paths for depth in range(len(path.split("/")))}
 
@@ -55,7 +55,7 @@ def alarm_names() -> Iterator[str]:
                 yield str(node.args[0].value)
 
 
-def counted_by(template: Template, line: dict[str, Any]) -> list[str]:  # noqa: F811 - a fixture's value
+def counted_by(template: Template, line: dict[str, Any]) -> list[str]:
     """The metrics that count a line of the log."""
     filters = properties(template, "AWS::Logs::MetricFilter").values()
     return [each["MetricTransformations"][0]["MetricName"] for each in filters if fits(each["FilterPattern"], line)]
@@ -72,21 +72,21 @@ def fits(pattern: str, line: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(set(alarm_names())))
-def test_every_alarm_of_the_code_is_counted_by_one_metric_and_told(template: Template, name: str) -> None:  # noqa: F811 - a fixture by its name
+def test_every_alarm_of_the_code_is_counted_by_one_metric_and_told(template: Template, name: str) -> None:
     (metric,) = counted_by(template, {"level": "ERROR", "message": name, "alarm": name})
 
     alarms = properties(template, "AWS::CloudWatch::Alarm").values()
     assert [each["AlarmActions"] for each in alarms if each["MetricName"] == metric] == [[{"Ref": "AlarmTopic"}]]
 
 
-def test_what_is_no_alarm_is_not_counted(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_what_is_no_alarm_is_not_counted(template: Template) -> None:
     assert counted_by(template, {"level": "INFO", "message": "gate_denied"}) == []
     assert counted_by(template, {"message": "signature_invalid"}) == ["SignaturesInvalid"]
     assert counted_by(template, {"message": "refill_not_decided"}) == ["RefillsUndecided"]
 
 
 def test_the_lines_that_are_counted_are_the_lines_that_are_logged(
-    template: Template,  # noqa: F811 - a fixture by its name
+    template: Template,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -113,7 +113,7 @@ def test_the_lines_that_are_counted_are_the_lines_that_are_logged(
     ]
 
 
-def test_every_metric_of_the_logs_has_its_alarm_and_every_alarm_says_what_is_wrong(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_every_metric_of_the_logs_has_its_alarm_and_every_alarm_says_what_is_wrong(template: Template) -> None:
     filters = properties(template, "AWS::Logs::MetricFilter").values()
     alarms = properties(template, "AWS::CloudWatch::Alarm").values()
 
@@ -126,7 +126,7 @@ def test_every_metric_of_the_logs_has_its_alarm_and_every_alarm_says_what_is_wro
     assert all(each["AlarmDescription"].endswith("See docs/operate.md.") for each in alarms)
 
 
-def test_every_dead_letter_queue_and_every_queue_is_watched(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_every_dead_letter_queue_and_every_queue_is_watched(template: Template) -> None:
     watched = {
         (each["MetricName"], each["Dimensions"][0]["Value"]["Fn::GetAtt"][0])
         for each in properties(template, "AWS::CloudWatch::Alarm").values()
@@ -138,7 +138,7 @@ def test_every_dead_letter_queue_and_every_queue_is_watched(template: Template) 
     assert watched == dead | {("ApproximateAgeOfOldestMessage", name) for name in queues if "Dead" not in name}
 
 
-def test_every_function_that_nobody_waits_for_is_watched_for_failures(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_every_function_that_nobody_waits_for_is_watched_for_failures(template: Template) -> None:
     watched = [
         each["Dimensions"][0]["Value"]["Ref"]
         for each in properties(template, "AWS::CloudWatch::Alarm").values()
@@ -148,7 +148,7 @@ def test_every_function_that_nobody_waits_for_is_watched_for_failures(template: 
     assert set(watched) == of_type(template, "AWS::Serverless::Function").keys() - {"APIHandler"}
 
 
-def test_the_gates_own_alarm_watches_a_route_that_there_is(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_the_gates_own_alarm_watches_a_route_that_there_is(template: Template) -> None:
     api = template["Resources"]["RestAPI"]["Properties"]
     (gate,) = [
         {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
@@ -166,7 +166,7 @@ def test_the_gates_own_alarm_watches_a_route_that_there_is(template: Template) -
 # What the functions are told, and what people are
 
 
-def test_a_function_that_no_request_reaches_is_told_the_public_address(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_a_function_that_no_request_reaches_is_told_the_public_address(template: Template) -> None:
     """The API's own handler reads it off the request: told the API's address, each would wait for the other."""
     usual = template["Globals"]["Function"]["Environment"]["Variables"]["REBILL_BASE_URL"]
     functions = properties(template, "AWS::Serverless::Function")
@@ -177,7 +177,7 @@ def test_a_function_that_no_request_reaches_is_told_the_public_address(template:
     assert own == {"APIHandler": {"REBILL_BASE_URL": {"Ref": "BaseUrl"}}}
 
 
-def test_all_functions_write_to_one_log_that_is_kept_for_as_long_as_was_said(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_all_functions_write_to_one_log_that_is_kept_for_as_long_as_was_said(template: Template) -> None:
     (log,) = properties(template, "AWS::Logs::LogGroup").values()
 
     assert log["RetentionInDays"] == {"Ref": "LogRetentionDays"}
@@ -194,7 +194,7 @@ def test_all_functions_write_to_one_log_that_is_kept_for_as_long_as_was_said(tem
         ("GateUrl", "/v1/sub-accounts/{sub_account}/access"),
     ],
 )
-def test_the_addresses_to_paste_lead_to_routes_that_there_are(template: Template, output: str, path: str) -> None:  # noqa: F811 - a fixture by its name
+def test_the_addresses_to_paste_lead_to_routes_that_there_are(template: Template, output: str, path: str) -> None:
     routes = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
 
     _, with_domain, without = template["Outputs"][output]["Value"]["Fn::If"]
@@ -204,7 +204,7 @@ def test_the_addresses_to_paste_lead_to_routes_that_there_are(template: Template
     assert [route for route in routes if route.startswith(path.replace("{sub_account}", "{sub_account_id}"))]
 
 
-def test_a_403_is_never_the_gateways(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_a_403_is_never_the_gateways(template: Template) -> None:
     """It always means a wallet. API Gateway says 403 to unknown paths, in another way where a bearer token is sent."""
     answers = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
 
@@ -217,13 +217,13 @@ def test_a_403_is_never_the_gateways(template: Template) -> None:  # noqa: F811 
         assert ("Retry-After" in answer["ResponseParameters"]["Headers"]) is (problem["status"] in (429, 503))
 
 
-def test_a_flood_is_stopped_at_the_gateway(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_a_flood_is_stopped_at_the_gateway(template: Template) -> None:
     for each in template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
         assert each["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
         assert each["ThrottlingBurstLimit"] == {"Ref": "RequestsAtOnce"}
 
 
-def test_no_queue_hands_out_a_message_while_it_may_still_be_at_work(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_no_queue_hands_out_a_message_while_it_may_still_be_at_work(template: Template) -> None:
     """Six times the function's timeout, as AWS advises."""
     functions = properties(template, "AWS::Serverless::Function").values()
     triggers = [(each, event["Properties"]) for each in functions for event in each.get("Events", {}).values()]
@@ -237,7 +237,7 @@ def test_no_queue_hands_out_a_message_while_it_may_still_be_at_work(template: Te
     assert seen == 2
 
 
-def test_the_stage_is_said_once(template: Template) -> None:  # noqa: F811 - a fixture by its name
+def test_the_stage_is_said_once(template: Template) -> None:
     """The package of one stage is the package of every other: what differs is a parameter."""
     body = json.dumps({name: item for name, item in template["Resources"].items() if name != "RestAPI"})
 

@@ -13,8 +13,6 @@ from click.testing import CliRunner, Result
 from local.stack import Stack
 from ops.__main__ import main
 from ops.doctor import client as aws
-from tests.packaged import build as build_of_the_run  # noqa: F401 - pytest finds fixtures by name
-from tests.packaged import sources  # noqa: F401 - the same
 
 STAGE, NAME = "shop", "rebill-shop"
 WALLETS = "rebill-shop-wallets"
@@ -22,8 +20,8 @@ WALLET = {"owner_id": {"S": "sa_1"}, "balance_micros": {"N": "5000000"}}
 
 
 @pytest.fixture(scope="module")
-def packaged(build_of_the_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - a fixture by its name
-    build = shutil.copytree(build_of_the_run, tmp_path_factory.mktemp("package") / "build")
+def packaged(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = shutil.copytree(built, tmp_path_factory.mktemp("package") / "build")
     edit(build, few_routes)
     return build
 
